@@ -1,0 +1,97 @@
+"""The one place that knows how the parts fit together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from anyio.abc import TaskGroup
+
+from keyframe_mcp import catalog as catalogs
+from keyframe_mcp.adapters import DIALECTS
+from keyframe_mcp.adapters.base import Adapter
+from keyframe_mcp.adapters.local import LocalAdapter
+from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.engine.bulletin import Bulletin
+from keyframe_mcp.engine.engine import Engine
+from keyframe_mcp.engine.films import Films
+from keyframe_mcp.engine.intake import Intake
+from keyframe_mcp.engine.keeper import Keeper
+from keyframe_mcp.engine.sources import Sources
+from keyframe_mcp.engine.steps import Steps
+from keyframe_mcp.media.fetch import Fetcher
+from keyframe_mcp.media.files import Folders
+from keyframe_mcp.media.workshop import Workshop
+from keyframe_mcp.runners.embedded import EmbeddedRunner
+from keyframe_mcp.settings import Settings
+from keyframe_mcp.store.sqlite import SqliteStore
+
+KEEP_PICTURES_SECONDS = 30 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Application:
+    """A running server's inside: the engine, and what was configured."""
+
+    engine: Engine
+    settings: Settings
+    configured: frozenset[str]
+
+
+@asynccontextmanager
+async def open_application(
+    settings: Settings, working_dir: Path, clock: Callable[[], float] = time.time
+) -> AsyncGenerator[Application]:
+    """Everything started, and stopped at the end. Raises `OperatorError` when it cannot start."""
+    catalog = catalogs.load(settings.catalog_dir, DIALECTS)
+    store = SqliteStore(settings.database, clock)
+    workshop = Workshop()
+    bulletin = Bulletin()
+    tidy(settings.state_dir / "pictures", clock() - KEEP_PICTURES_SECONDS)
+    async with anyio.create_task_group() as tasks:
+        adapters = build_adapters(catalog, settings, workshop, tasks)
+        folders = Folders(settings.allowed_dirs, working_dir)
+        fetcher = Fetcher(loopback=settings.allow_loopback)
+        sources = Sources(store, folders, fetcher, workshop, settings.state_dir / "pictures")
+        keeper = Keeper(settings.output_dir, workshop)
+        steps = Steps(catalog, adapters, store, keeper, bulletin)
+        engine = Engine(
+            catalog=catalog,
+            store=store,
+            intake=Intake(catalog, adapters.keys(), sources, settings.default_model),
+            films=Films(sources, workshop, settings.output_dir),
+            bulletin=bulletin,
+            clock=clock,
+        )
+        tasks.start_soon(EmbeddedRunner(steps, store, bulletin).run)
+        try:
+            yield Application(engine, settings, frozenset(adapters))
+        finally:
+            tasks.cancel_scope.cancel()
+    with anyio.CancelScope(shield=True):
+        await workshop.aclose()
+        await store.aclose()
+
+
+def build_adapters(catalog: Catalog, settings: Settings, workshop: Workshop, tasks: TaskGroup) -> Mapping[str, Adapter]:
+    """An adapter for every provider that can be used."""
+    adapters: dict[str, Adapter] = {}
+    for provider_id, provider in catalog.providers.items():
+        if provider.dialect == "local":
+            local = LocalAdapter(settings.state_dir / "renders" / provider_id, workshop, tasks)
+            tasks.start_soon(local.pulse)
+            adapters[provider_id] = local
+    return adapters
+
+
+def tidy(folder: Path, older_than: float) -> None:
+    """Remove copies of pictures nobody has asked for in a long time, and what a crash left unfinished."""
+    if not folder.is_dir():
+        return
+    for file in folder.iterdir():
+        if file.is_file() and file.stat().st_mtime < older_than:
+            file.unlink(missing_ok=True)

@@ -1,0 +1,55 @@
+"""Word that a task has moved, for those in this process who wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
+
+import anyio
+
+
+class Listener:
+    """Hears rings from the moment it was made, so that none is missed between looking and waiting."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def notify(self) -> None:
+        """Something was rung."""
+        self._event.set()
+
+    async def wait(self, at_most: float) -> None:
+        """Return when there was a ring since the last wait, or after `at_most` seconds."""
+        with anyio.move_on_after(at_most):
+            await self._event.wait()
+        self._event = anyio.Event()
+
+
+class Bulletin:
+    """Wakes listeners. Other processes' moves are not heard here, so every wait also looks again after a while."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, set[Listener]] = {}
+
+    def ring(self, topic: str) -> None:
+        """Wake everybody who listens to this topic."""
+        for listener in self._listeners.get(topic, ()):
+            listener.notify()
+
+    @contextmanager
+    def listening(self, topics: Collection[str]) -> Generator[Listener]:
+        """Hear these topics for as long as the block lasts."""
+        listener = Listener()
+        for topic in topics:
+            self._listeners.setdefault(topic, set()).add(listener)
+        try:
+            yield listener
+        finally:
+            for topic in topics:
+                self._leave(topic, listener)
+
+    def _leave(self, topic: str, listener: Listener) -> None:
+        listeners = self._listeners.get(topic, set())
+        listeners.discard(listener)
+        if not listeners:
+            self._listeners.pop(topic, None)

@@ -1,0 +1,92 @@
+"""What every way in uses, be it a tool, a command or a protocol task. Nothing here talks to a provider."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.engine.bulletin import Bulletin
+from keyframe_mcp.engine.caller import Caller
+from keyframe_mcp.engine.films import Films
+from keyframe_mcp.engine.intake import Intake
+from keyframe_mcp.store import Store
+from keyframe_mcp.task import Inputs, Status, Task
+
+SAME_REQUEST_SECONDS = 120
+LOOK_AGAIN_SECONDS = 2.0  # another process may have moved the task
+WAKE = "wake"
+
+
+@dataclass(frozen=True)
+class Started:
+    """A task, and whether it is one that was there already."""
+
+    task: Task
+    deduplicated: bool
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Starts tasks and says how they are doing. `clock` gives seconds since the epoch."""
+
+    catalog: Catalog
+    store: Store
+    intake: Intake
+    films: Films
+    bulletin: Bulletin
+    clock: Callable[[], float]
+
+    async def start(
+        self,
+        caller: Caller,
+        request: Inputs,
+        *,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        strict: bool = True,
+    ) -> Started:
+        """Check a request and write it down; the runner submits it. Raises before anything is written.
+
+        The same key, or the same request again within two minutes, is the same task.
+        """
+        now = self.clock()
+        draft = await self.intake.prepare(caller, request, model, idempotency_key, now, strict=strict)
+        task, is_new = await self.store.add(draft, same_request_since=now - SAME_REQUEST_SECONDS)
+        self.bulletin.ring(WAKE)
+        return Started(task, deduplicated=not is_new)
+
+    async def get(self, task_id: str, caller: Caller) -> Task:
+        """A task as it was last written down."""
+        return await self.store.get(task_id, caller.owner)
+
+    async def recent(self, caller: Caller, statuses: Collection[Status] = (), limit: int = 20) -> Sequence[Task]:
+        """The caller's newest tasks."""
+        return await self.store.recent(caller.owner, statuses, limit)
+
+    async def follow(self, task_ids: Sequence[str], caller: Caller, seconds: float) -> AsyncGenerator[Sequence[Task]]:
+        """The tasks now and after every change, until all are settled or `seconds` have passed."""
+        until = self.clock() + seconds
+        before: Sequence[Task] | None = None
+        with self.bulletin.listening(task_ids) as listener:
+            while True:
+                tasks = [await self.get(each, caller) for each in task_ids]
+                if tasks != before:
+                    yield tasks
+                    before = tasks
+                left = until - self.clock()
+                if left <= 0 or all(task.status.is_settled for task in tasks):
+                    return
+                await listener.wait(min(left, LOOK_AGAIN_SECONDS))
+
+    async def cancel(self, task_id: str, caller: Caller) -> Task:
+        """Stop a task that was not sent yet, or have the runner ask the provider. A finished one stays as it is."""
+        await self.get(task_id, caller)
+        moved = await self.store.move(task_id, of={Status.QUEUED}, to=Status.CANCELLED)
+        if moved is None:
+            asked = {"cancel_requested": True}
+            await self.store.move(task_id, of={Status.SUBMITTING, Status.RUNNING}, changes=asked)
+            await self.store.wake(task_id)
+        self.bulletin.ring(task_id)
+        self.bulletin.ring(WAKE)
+        return await self.get(task_id, caller)

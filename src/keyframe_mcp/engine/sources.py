@@ -1,0 +1,131 @@
+"""From what an agent names to a file we hold: pictures are copied in, videos are opened where they are safe to read.
+
+A picture's copy is named after its content, so a request is what it shows, not what its path said at the time; and
+the file may change or vanish once the call has been answered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+import anyio
+import anyio.to_thread
+
+from keyframe_mcp.engine.caller import Caller
+from keyframe_mcp.errors import InvalidInput, NotReady
+from keyframe_mcp.media.fetch import Fetcher
+from keyframe_mcp.media.files import Folders
+from keyframe_mcp.media.orders import CheckImage, ExtractFrame
+from keyframe_mcp.media.references import At, PathReference, Reference, TaskReference, UrlReference, parse
+from keyframe_mcp.media.workshop import Workshop
+from keyframe_mcp.store import Store
+from keyframe_mcp.task import Status, Task
+
+MOST_PICTURE_BYTES = 64 << 20
+MOST_VIDEO_BYTES = 2 << 30
+PICTURE_SECONDS = 20
+VIDEO_SECONDS = 40
+
+
+class Sources:
+    """Resolves references. `folder` holds the copies of pictures."""
+
+    def __init__(self, store: Store, folders: Folders, fetcher: Fetcher, workshop: Workshop, folder: Path) -> None:
+        self._store = store
+        self._folders = folders
+        self._fetcher = fetcher
+        self._workshop = workshop
+        self._folder = folder
+
+    async def picture(self, text: str, caller: Caller) -> Path:
+        """Our own copy of a picture that decodes whole. Raises `InvalidInput` and its kin."""
+        reference = self._admit(text, caller)
+        if isinstance(reference, TaskReference):
+            return await self._frame_of(reference, caller)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".new-") as copy:
+            await self._copy(reference, copy, MOST_PICTURE_BYTES, PICTURE_SECONDS)
+            facts = await self._workshop.run(CheckImage(path=Path(copy.name)), time_limit=60)
+            return await anyio.to_thread.run_sync(self._adopt, Path(copy.name), facts.mime_type.partition("/")[2])
+
+    @asynccontextmanager
+    async def video(self, text: str, caller: Caller) -> AsyncGenerator[Path]:
+        """A video to read from, for as long as the block lasts."""
+        reference = self._admit(text, caller)
+        if isinstance(reference, TaskReference):
+            yield await self._video_of(reference, caller)
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".video-") as copy:
+            await self._copy(reference, copy, MOST_VIDEO_BYTES, VIDEO_SECONDS)
+            yield Path(copy.name)
+
+    def moment(self, text: str) -> At | None:
+        """The frame a reference names, if it names one."""
+        reference = parse(text)
+        return reference.at if isinstance(reference, TaskReference) else None
+
+    def _admit(self, text: str, caller: Caller) -> Reference:
+        reference = parse(text)
+        if isinstance(reference, PathReference) and not caller.may_name_files:
+            raise InvalidInput("paths work only where server and agent share a machine (stdio); give an https URL")
+        return reference
+
+    async def _copy(self, reference: PathReference | UrlReference, into: IO[bytes], most: int, seconds: float) -> None:
+        """Bring the bytes in."""
+        if isinstance(reference, UrlReference):
+            await self._fetcher.fetch(reference.url, into, most, seconds)
+        else:
+            await anyio.to_thread.run_sync(self._read, reference.path, into, most)
+        into.flush()
+
+    def _read(self, path: str, into: IO[bytes], most: int) -> None:
+        with self._folders.open(path, most) as opened:
+            shutil.copyfileobj(opened, into)
+
+    def _adopt(self, copy: Path, kind: str) -> Path:
+        """Give a checked copy the name of its content."""
+        with copy.open("rb") as opened:
+            name = hashlib.file_digest(opened, "sha256").hexdigest()
+        kept = self._folder / f"{name}.{kind}"
+        if kept.exists():
+            os.utime(kept)
+        else:
+            unfinished = kept.with_suffix(f".{os.getpid()}.part")
+            shutil.copyfile(copy, unfinished)
+            unfinished.replace(kept)
+        return kept
+
+    async def _frame_of(self, reference: TaskReference, caller: Caller) -> Path:
+        """A frame of an earlier task: its last one unless the reference says otherwise."""
+        video = await self._video_of(reference, caller)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".frame-") as scratch:
+            frame = Path(scratch) / "frame.png"
+            at = "last" if reference.at is None else reference.at
+            await self._workshop.run(ExtractFrame(path=video, at=at, to=frame), time_limit=60)
+            return await anyio.to_thread.run_sync(self._adopt, frame, "png")
+
+    async def _video_of(self, reference: TaskReference, caller: Caller) -> Path:
+        """The kept file of an earlier task."""
+        task = await self._store.get(reference.task_id, caller.owner)
+        if task.status is not Status.SUCCEEDED:
+            raise NotReady(unfinished_text(task))
+        file = next((output.file for output in task.outputs if output.file), None)
+        if file is None or not await anyio.Path(file).exists():
+            raise InvalidInput(f"the file of task {task.id} is gone ({file}); make the video again")
+        return Path(file)
+
+
+def unfinished_text(task: Task) -> str:
+    """Why an earlier task cannot be used, and what to do."""
+    if task.status.is_settled:
+        return f"task {task.id} has no video: it is {task.status}"
+    return f"task {task.id} is {task.status}; call get_task until it has succeeded, then use it"

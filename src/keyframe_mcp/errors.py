@@ -1,0 +1,195 @@
+"""Every error this package raises on purpose, sorted by who can fix it.
+
+KeyframeError
+├── CallerError                 the agent: call again differently
+│   ├── InvalidInput
+│   │   ├── UnreadableImage
+│   │   └── UnreadableVideo
+│   ├── UnknownModel
+│   ├── UnknownTask
+│   └── NotReady
+├── OperatorError               whoever runs the server: change the configuration
+│   ├── InvalidSettings
+│   ├── InvalidCatalogue
+│   ├── MissingCredential
+│   ├── StoreUnusable
+│   └── OutputUnwritable
+└── ProviderError               the provider: wait, or pick another
+    ├── CredentialRefused
+    ├── ProviderRefused
+    ├── ProviderBusy
+    ├── ProviderUnavailable
+    ├── SubmissionUncertain
+    ├── UnexpectedReply
+    └── RenderFailed
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a request: which argument, what was wrong, what would have worked."""
+
+    argument: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.argument}: {self.message}"
+
+
+class KeyframeError(Exception):
+    """Something went wrong that this package knows how to describe."""
+
+    retryable: ClassVar[bool] = False
+    fix: ClassVar[str] = ""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+    @property
+    def kind(self) -> str:
+        """The class in the form results use: `InvalidInput` is `invalid_input`."""
+        return kind_of(type(self))
+
+
+class CallerError(KeyframeError):
+    """The request cannot be honoured as asked."""
+
+    fix = "Call again with the arguments corrected."
+
+
+class InvalidInput(CallerError):
+    """The arguments cannot be used."""
+
+    def __init__(self, message: str = "", problems: Iterable[Problem] = ()) -> None:
+        self.problems = tuple(problems)
+        if self.problems and not message:
+            message = "; ".join(map(str, self.problems))
+        super().__init__(message)
+
+
+class UnreadableImage(InvalidInput):
+    """The file is not an image that can be used."""
+
+
+class UnreadableVideo(InvalidInput):
+    """The file is not a video that can be used."""
+
+
+class UnknownModel(CallerError):
+    """No model in the catalogue has that id."""
+
+    fix = "Call list_models and use one of its ids."
+
+
+class UnknownTask(CallerError):
+    """No task has that id."""
+
+    fix = "Call list_tasks to see the tasks there are."
+
+
+class NotReady(CallerError):
+    """The task has no video yet."""
+
+    fix = "Call get_task until it has succeeded."
+    retryable = True
+
+
+class OperatorError(KeyframeError):
+    """The server is not configured for this."""
+
+    fix = "Ask whoever runs this server; `keyframe-mcp doctor` shows what is configured."
+
+
+class InvalidSettings(OperatorError):
+    """An environment variable or option has a value that cannot be used."""
+
+
+class InvalidCatalogue(OperatorError):
+    """A catalogue file is malformed."""
+
+
+class MissingCredential(OperatorError):
+    """The provider needs an API key that is not set."""
+
+
+class StoreUnusable(OperatorError):
+    """The task database cannot be opened."""
+
+
+class OutputUnwritable(OperatorError):
+    """The video was made but could not be written to the output folder."""
+
+    retryable = True
+
+
+class ProviderError(KeyframeError):
+    """The provider did not do what was asked."""
+
+    fix = "Wait and try again, or choose another model."
+
+
+class CredentialRefused(ProviderError):
+    """The provider rejected the API key."""
+
+    fix = "Ask whoever runs this server to check the key and the host it belongs to."
+
+
+class ProviderRefused(ProviderError):
+    """The provider understood the request and declined it."""
+
+    fix = "Read the provider's reason and change the request."
+
+
+class ProviderBusy(ProviderError):
+    """The provider is rate limiting this key. Nothing was submitted."""
+
+    retryable = True
+
+    def __init__(self, message: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider could not be reached. Nothing was submitted."""
+
+    retryable = True
+
+
+class SubmissionUncertain(ProviderError):
+    """The job may have been accepted, and billed, so it was not sent again."""
+
+    fix = "Look at the provider's own job list before paying again."
+
+
+class UnexpectedReply(ProviderError):
+    """The provider answered in a shape its documentation does not describe."""
+
+
+class RenderFailed(ProviderError):
+    """The embedded renderer stopped before the video was finished."""
+
+    retryable = True
+
+
+def kind_of(error: type[KeyframeError]) -> str:
+    """`ProviderBusy` becomes `provider_busy`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", error.__name__).lower()
+
+
+def by_kind() -> Mapping[str, type[KeyframeError]]:
+    """Every error class by its kind; how an error crosses a process or a database."""
+    found: dict[str, type[KeyframeError]] = {}
+    waiting: list[type[KeyframeError]] = [KeyframeError]
+    while waiting:
+        error = waiting.pop()
+        found[kind_of(error)] = error
+        waiting.extend(error.__subclasses__())
+    return found

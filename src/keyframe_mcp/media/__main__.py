@@ -1,0 +1,97 @@
+"""The media worker: `python -m keyframe_mcp.media` reads one order a line and answers in lines.
+
+Only these lines reach the pipe: everything else a library prints goes to standard error. The process ends when its
+standard input does, so it never outlives the server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, TextIO
+
+from pydantic import BaseModel
+
+from keyframe_mcp.errors import KeyframeError
+from keyframe_mcp.media import orders
+
+IDLE_SECONDS = 60
+
+WORK: Mapping[str, str] = MappingProxyType(
+    {
+        "CheckImage": "keyframe_mcp.media.images:check",
+        "ProbeVideo": "keyframe_mcp.media.video:probe",
+        "ExtractFrame": "keyframe_mcp.media.video:extract",
+        "MakeSheet": "keyframe_mcp.media.sheet:make",
+        "JoinVideos": "keyframe_mcp.media.join:join",
+        "RenderVideo": "keyframe_mcp.media.render:render",
+    }
+)
+"""Which function carries out which order. Imported when first asked for: a probe needs no OpenCV."""
+
+
+def main() -> None:
+    """Serve until standard input ends, or nothing was asked for a while."""
+    answers = private_stdout()
+    while wait_for_input():
+        line = sys.stdin.readline()
+        if not line:
+            return
+        answer(line, lambda message: print(json.dumps(message), file=answers, flush=True))
+
+
+def answer(line: str, send: Callable[[Mapping[str, Any]], None]) -> None:
+    """Carry out the order in `line`. Every error becomes a message; only a crash leaves none."""
+    try:
+        request = json.loads(line)
+        order = getattr(orders, request["order"]).model_validate(request["arguments"])
+        facts = carry_out(request["order"], order, lambda fraction: send({"progress": round(fraction, 4)}))
+        send({"facts": facts.model_dump(mode="json")})
+    except KeyframeError as error:
+        send({"error": str(error), "kind": error.kind})
+    except MemoryError:
+        send({"error": "the file needs more memory than there is", "kind": "render_failed"})
+    except Exception as error:  # noqa: BLE001 - the edge of the process: the server must hear how the order ended
+        send({"error": f"{type(error).__name__}: {error}"[:500], "kind": "render_failed"})
+
+
+def carry_out(name: str, order: BaseModel, report: Callable[[float], None]) -> BaseModel:
+    """Call the function for this order; the renderer also gets a way to say how far it is."""
+    module, _, function = WORK[name].partition(":")
+    work = getattr(import_module(module), function)
+    return work(order, report) if name == "RenderVideo" else work(order)
+
+
+def private_stdout() -> TextIO:
+    """A stream on the real standard output; descriptor 1 itself now leads to standard error."""
+    own = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return own
+
+
+def wait_for_input() -> bool:
+    """Whether another order came before the process had been idle too long."""
+    if sys.platform == "win32":  # select() there takes sockets only
+        return True
+    ready, _, _ = select.select([sys.stdin], [], [], IDLE_SECONDS)
+    return bool(ready)
+
+
+def end_with_parent(parent: int) -> None:
+    """Leave when the server is gone, even in the middle of a render."""
+    while os.getppid() == parent:
+        threading.Event().wait(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    if sys.platform != "win32":
+        threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
+    main()

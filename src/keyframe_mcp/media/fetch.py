@@ -1,0 +1,161 @@
+"""Fetching what an agent points at: https only, public addresses only, bounded in size and time.
+
+The name is resolved once, every address is checked, and the connection goes to the checked literal, so a name that
+changes its answer between check and use gains nothing. Certificates are still verified against the name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network
+from typing import IO
+from urllib.parse import urljoin, urlsplit
+
+import anyio
+import httpx
+
+from keyframe_mcp.errors import InvalidInput
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+# `is_global` is not enough: on Python 3.11-3.13 it is True for multicast, NAT64 to loopback, fec0::1 and
+# 168.63.129.16 (a cloud's metadata service). Tried 2026-11-20.
+REFUSED_4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "168.63.129.16/32",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+)
+ALLOWED_6 = IPv6Network("2000::/3")
+REFUSED_6 = tuple(IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+REDIRECTS = 3
+
+
+class Fetcher:
+    """Downloads files. `loopback=True` is for development: http and 127.0.0.0/8 become possible."""
+
+    def __init__(self, *, loopback: bool = False, resolve: Resolve | None = None) -> None:
+        self._loopback = loopback
+        self._resolve = resolve or resolve_name
+
+    async def fetch(self, url: str, into: IO[bytes], most_bytes: int, seconds: float) -> None:
+        """Write the body of `url` into a file. Raises `InvalidInput` with what would have worked."""
+        try:
+            with anyio.fail_after(seconds):
+                await self._follow(url, into, most_bytes)
+        except TimeoutError:
+            raise InvalidInput(f"{shown(url)} did not arrive within {seconds:g} s") from None
+        except httpx.HTTPError as error:
+            raise InvalidInput(f"{shown(url)} could not be fetched ({type(error).__name__})") from None
+
+    async def _follow(self, url: str, into: IO[bytes], most_bytes: int) -> None:
+        """Every hop is checked like the first."""
+        async with httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(20, connect=5)) as client:
+            for _ in range(REDIRECTS + 1):
+                request = await self._request(client, url)
+                response = await client.send(request, stream=True)
+                try:
+                    if response.is_redirect:
+                        url = urljoin(url, response.headers["location"])
+                        continue
+                    return await receive(url, response, into, most_bytes)
+                finally:
+                    await response.aclose()
+        raise InvalidInput(f"{shown(url)} was redirected more than {REDIRECTS} times; give the final address")
+
+    async def _request(self, client: httpx.AsyncClient, url: str) -> httpx.Request:
+        """A request to a checked address, for the host that was named."""
+        host, port = self._admit(url)
+        address = await self._address(host, port)
+        literal = f"[{address}]" if ":" in address else address
+        target = httpx.URL(url).copy_with(host=literal.strip("[]"), port=port, fragment=None)
+        named = f"{host}:{port}" if port not in (443, 80) else host
+        headers = {"Host": named, "Accept-Encoding": "identity"}
+        return client.build_request("GET", target, headers=headers, extensions={"sni_hostname": host})
+
+    def _admit(self, url: str) -> tuple[str, int]:
+        """Host and port of a URL that may be fetched at all."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise InvalidInput(f"{url[:100]!r} is not a URL") from None
+        if parts.scheme != "https" and not (self._loopback and parts.scheme == "http"):
+            raise InvalidInput(f"{shown(url)} is not an https URL; only https is fetched")
+        if not parts.hostname or parts.username is not None or parts.password is not None:
+            raise InvalidInput(f"{shown(url)} must name a host and carry no user name or password")
+        if port not in (None, 443) and not self._loopback:
+            raise InvalidInput(f"{shown(url)} uses port {port}; only the https port works")
+        return parts.hostname, port or (443 if parts.scheme == "https" else 80)
+
+    async def _address(self, host: str, port: int) -> str:
+        """An address of `host`, after every one of them was checked."""
+        try:
+            addresses = await self._resolve(host, port)
+        except OSError:
+            addresses = ()
+        if not addresses:
+            raise InvalidInput(f"the host {host} is not known")
+        if not all(is_public(each) or (self._loopback and is_loopback(each)) for each in addresses):
+            raise InvalidInput(f"the host {host} is not on the public internet; only public addresses are fetched")
+        return addresses[0]
+
+
+async def receive(url: str, response: httpx.Response, into: IO[bytes], most_bytes: int) -> None:
+    """Read a body as it was sent; decoding it could unpack a bomb."""
+    if response.status_code != 200:
+        raise InvalidInput(f"{shown(url)} answered {response.status_code}; it must be readable without signing in")
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise InvalidInput(f"{shown(url)} sends compressed content, which is not read")
+    received = 0
+    async for chunk in response.aiter_raw():
+        received += len(chunk)
+        if received > most_bytes:
+            raise InvalidInput(f"{shown(url)} has more than {most_bytes:,} bytes, which is the most that works")
+        into.write(chunk)
+    declared = response.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) != received:
+        raise InvalidInput(f"{shown(url)} broke off after {received:,} of {int(declared):,} bytes; try again")
+
+
+async def resolve_name(host: str, port: int) -> Sequence[str]:
+    """Every address of a host."""
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one that anybody on the internet could reach."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return not any(parsed in network for network in REFUSED_4)
+    return parsed in ALLOWED_6 and not any(parsed in network for network in REFUSED_6)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    return address == "::1" or ipaddress.ip_address(address.partition("%")[0]) in IPv4Network("127.0.0.0/8")
+
+
+def shown(url: str) -> str:
+    """A URL for an error text: without the query, which may carry a signature."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{host}{parts.path}"[:200]

@@ -1,0 +1,112 @@
+"""Files an agent names. Only regular files inside allowed folders are read, and links are never followed.
+
+Each part of a path is opened relative to the one before, refusing links: checking a path first and opening it later
+can be raced (a link swapped in between leaks a file from outside).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import BinaryIO
+
+from keyframe_mcp.errors import InvalidInput
+
+HAS_OPENAT = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders that may be read, and where a relative path starts."""
+
+    allowed: tuple[Path, ...]
+    working_dir: Path
+
+    def open(self, name: str, most_bytes: int) -> BinaryIO:
+        """Open a file for reading. Raises `InvalidInput` that says what was wrong and what would have worked."""
+        folder, parts = self._place(name)
+        try:
+            opened = open_below(folder, parts) if HAS_OPENAT else open_checked(folder, parts)
+        except FileNotFoundError:
+            raise InvalidInput(f"there is no file {name}{self._near(folder, parts)}") from None
+        except IsADirectoryError:
+            raise InvalidInput(f"{name} is a folder, not a file") from None
+        except OSError as error:
+            raise InvalidInput(f"{name} cannot be opened ({why(error)}); links are not followed") from None
+        about = os.fstat(opened.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            opened.close()
+            raise InvalidInput(f"{name} is not a regular file")
+        if about.st_size > most_bytes:
+            opened.close()
+            raise InvalidInput(f"{name} has {about.st_size:,} bytes; at most {most_bytes:,} work")
+        return opened
+
+    def _place(self, name: str) -> tuple[Path, Sequence[str]]:
+        """Which allowed folder a path is in, and its parts below it."""
+        if "\0" in name:
+            raise InvalidInput("the path has a zero byte in it")
+        path = Path(os.path.normpath(self.working_dir / Path(name).expanduser()))
+        for folder in self.allowed:
+            for spelling in dict.fromkeys((folder, Path(os.path.realpath(folder)))):
+                if path.is_relative_to(spelling) and path != spelling:
+                    return spelling, path.relative_to(spelling).parts
+        raise InvalidInput(
+            f"{name} is outside the folders this server may read: {', '.join(map(str, self.allowed))}. "
+            "Copy the file there, or have KEYFRAME_ALLOWED_DIRS changed"
+        )
+
+    def _near(self, folder: Path, parts: Sequence[str]) -> str:
+        """Files beside the missing one whose names are close."""
+        try:
+            names = sorted(entry.name for entry in os.scandir(folder.joinpath(*parts[:-1])) if entry.is_file())
+        except OSError:
+            return ""
+        near = get_close_matches(parts[-1], names, n=3, cutoff=0.5)
+        return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def open_below(folder: Path, parts: Sequence[str]) -> BinaryIO:
+    """Open `folder/part/part/file`, one part at a time, refusing links below `folder`."""
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in parts[:-1]:
+            deeper = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+            os.close(directory)
+            directory = deeper
+        # O_NONBLOCK: opening a named pipe must not wait for somebody to write into it
+        file = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    finally:
+        os.close(directory)
+    if stat.S_ISDIR(os.fstat(file).st_mode):
+        os.close(file)
+        raise IsADirectoryError(parts[-1])
+    return os.fdopen(file, "rb")
+
+
+def open_checked(folder: Path, parts: Sequence[str]) -> BinaryIO:
+    """For systems without `openat` (Windows): open, then see that what was opened is where it should be."""
+    path = folder.joinpath(*parts)
+    if path.is_dir():
+        raise IsADirectoryError(path)
+    opened = path.open("rb")
+    real = Path(os.path.realpath(path))
+    inside = real.is_relative_to(os.path.realpath(folder))
+    if not inside or not os.path.samestat(real.stat(), os.fstat(opened.fileno())):
+        opened.close()
+        raise PermissionError("it leads outside the allowed folder")
+    return opened
+
+
+def why(error: OSError) -> str:
+    """The reason in words, without the path."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)
+
+
+if sys.platform == "win32":  # pragma: no cover - the constants do not exist there
+    HAS_OPENAT = False

@@ -1,0 +1,159 @@
+"""What can be asked of the media worker, and what it answers.
+
+An order is sent as JSON to a process of its own, so that a hostile file can crash or bloat that process and never
+the server. Every path is absolute. An order that writes a file writes it under a temporary name and renames it when
+it is whole, so `to` either does not exist or is good.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from keyframe_mcp.task import Mode
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Reply = TypeVar("Reply", bound=BaseModel)
+
+
+class Order(_Record, Generic[Reply]):
+    """A request whose answer is a `Reply`."""
+
+
+class ImageFacts(_Record):
+    """A picture that was decoded whole. Sizes in pixels, as shown (EXIF rotation applied)."""
+
+    width: int
+    height: int
+    mime_type: str
+    notes: tuple[str, ...] = ()
+
+
+class VideoFacts(_Record):
+    """A video that could be opened. Sizes in pixels, duration in seconds."""
+
+    width: int
+    height: int
+    duration: float
+    fps: float
+    frames: int
+    codec: str
+    mime_type: str
+    has_audio: bool
+    size_bytes: int
+
+
+class FrameFacts(_Record):
+    """One frame, saved as PNG. `at` is in seconds from the start."""
+
+    path: Path
+    width: int
+    height: int
+    at: float
+
+
+class Cell(_Record):
+    """One picture of a contact sheet: its number, the frame it shows, and that frame's second."""
+
+    cell: int
+    frame: int
+    at: float
+
+
+class SheetFacts(_Record):
+    """A contact sheet, saved as JPEG."""
+
+    path: Path
+    width: int
+    height: int
+    size_bytes: int
+    cells: tuple[Cell, ...]
+    video: VideoFacts
+
+
+class JoinFacts(_Record):
+    """Several videos made into one."""
+
+    path: Path
+    method: Literal["stream_copy", "re_encode"]
+    video: VideoFacts
+    notes: tuple[str, ...] = ()
+
+
+class RenderFacts(_Record):
+    """A video drawn on this machine. `confidence` is 0-1: how much of the motion was found, not guessed."""
+
+    path: Path
+    engine: Literal["morph", "dissolve", "camera", "storyboard"]
+    confidence: float | None = None
+    camera: str = ""
+    video: VideoFacts
+    warnings: tuple[str, ...] = ()
+
+
+class CheckImage(Order[ImageFacts]):
+    """Decode a picture whole. Raises `UnreadableImage`."""
+
+    path: Path
+
+
+class ProbeVideo(Order[VideoFacts]):
+    """Facts about a video. Raises `UnreadableVideo`."""
+
+    path: Path
+
+
+class ExtractFrame(Order[FrameFacts]):
+    """Save one exact frame as PNG: the first, the last, or the one shown at a second."""
+
+    path: Path
+    at: float | Literal["first", "last"]
+    to: Path
+
+
+class MakeSheet(Order[SheetFacts]):
+    """Save a contact sheet: numbered, timed frames, always with the first and the last."""
+
+    path: Path
+    to: Path
+    cells: int | None = Field(default=None, ge=1, le=25)
+    longest_side: int = Field(default=1456, ge=256, le=1568)
+    max_bytes: int = 300_000
+
+
+class JoinVideos(Order[JoinFacts]):
+    """Play videos one after another: copied when their streams agree, else re-encoded. Audio is kept."""
+
+    paths: tuple[Path, ...]
+    to: Path
+
+
+class RenderVideo(Order[RenderFacts]):
+    """Draw a video. What is used depends on `mode`; see `docs/local-renderer.md`."""
+
+    mode: Mode
+    to: Path
+    prompt: str = ""
+    prompt_end: str = ""
+    first_image: Path | None = None
+    last_image: Path | None = None
+    resolution: Literal["480p", "720p", "1080p"] = "480p"
+    aspect_ratio: str = ""
+    duration: float = Field(default=5.0, ge=1, le=30)
+    fps: int = Field(default=24, ge=8, le=30)
+    seed: int = 0
+
+
+def reply_type(order: Order[Reply]) -> type[Reply]:
+    """The facts an order is answered with: the `F` of `class ProbeVideo(Order[F])`."""
+    for base in type(order).__mro__:
+        arguments = base.__dict__.get("__pydantic_generic_metadata__", {}).get("args")
+        if arguments:
+            return arguments[0]
+    raise TypeError(f"{type(order).__name__} does not say what it is answered with")

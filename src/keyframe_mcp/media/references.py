@@ -1,0 +1,76 @@
+"""How an agent names a picture or a video: a path, an https URL, or an earlier task."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from keyframe_mcp.errors import InvalidInput
+
+At = float | Literal["first", "last"]
+
+TASK = re.compile(r"^(?:task:)?(?P<id>kf_[a-z2-7]{26})(?:#(?P<end>first|last)|@(?P<second>[0-9.]+))?$")
+SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
+
+
+@dataclass(frozen=True)
+class TaskReference:
+    """An earlier task's video, or one of its frames. `at` is in seconds."""
+
+    task_id: str
+    at: At | None = None
+
+
+@dataclass(frozen=True)
+class UrlReference:
+    """Something to fetch."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class PathReference:
+    """A file on this machine."""
+
+    path: str
+
+
+Reference = TaskReference | UrlReference | PathReference
+
+
+def parse(text: str) -> Reference:
+    """Tell the three kinds apart. Raises `InvalidInput` for what is none of them."""
+    text = text.strip()
+    if match := TASK.match(text):
+        return TaskReference(match["id"], moment(match["end"], match["second"]))
+    if text.startswith("task:"):
+        raise InvalidInput(
+            f"{text!r} is not a task reference; write task:<id> (its last frame), task:<id>#first or task:<id>@2.5"
+        )
+    if text.startswith("data:"):
+        raise InvalidInput("data: URIs are not accepted; save the picture to a file, or give an https URL")
+    if text.lower().startswith(("https:", "http:")):
+        return UrlReference(text)
+    if SCHEME.match(text) and not re.match(r"^[A-Za-z]:[\\/]", text):
+        kind = text.partition(":")[0]
+        raise InvalidInput(f"{kind}: is not accepted; give a path, an https URL or task:<id>")
+    if not text:
+        raise InvalidInput("it is empty; give a path, an https URL or task:<id>")
+    return PathReference(text)
+
+
+def moment(end: str | None, second: str | None) -> At | None:
+    """Which frame a reference means."""
+    if end in ("first", "last"):
+        return end
+    if second is None:
+        return None
+    try:
+        seconds = float(second)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise InvalidInput(f"@{second} is not a number of seconds; write for example task:<id>@2.5")
+    return seconds

@@ -1,0 +1,1 @@
+"""Who calls `advance`. The embedded runner lives in the server's own process."""

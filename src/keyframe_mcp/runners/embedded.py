@@ -1,0 +1,88 @@
+"""The embedded runner: one loop that wakes what is due, beside the server, in one process or several.
+
+Each task is held under a lease while it is worked on, so processes that share the file share the work, and what a
+dead process held becomes due again by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+
+import anyio
+from anyio.abc import TaskGroup
+
+from keyframe_mcp.engine.bulletin import Bulletin, Listener
+from keyframe_mcp.engine.engine import WAKE
+from keyframe_mcp.engine.steps import Steps
+from keyframe_mcp.errors import KeyframeError
+from keyframe_mcp.store import Store
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 10.0
+LOOK_AGAIN_SECONDS = 1.0  # another process may have added or let go of a task
+KEEP_SECONDS = 1.0  # so short a wait is not worth letting go of the task
+MOST_AT_ONCE = 64
+AFTER_AN_ERROR = 5.0
+
+
+class EmbeddedRunner:
+    """Runs until it is cancelled. What it was doing then is due again when its lease ends."""
+
+    def __init__(self, steps: Steps, store: Store, bulletin: Bulletin) -> None:
+        self._steps = steps
+        self._store = store
+        self._bulletin = bulletin
+        self._held: set[str] = set()
+        self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
+
+    async def run(self) -> None:
+        """Claim what is due, advance it, wait."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._renew)
+            with self._bulletin.listening([WAKE]) as listener:
+                while True:
+                    await self._guarded_round(tasks, listener)
+
+    async def _guarded_round(self, tasks: TaskGroup, listener: Listener) -> None:
+        try:
+            await self._round(tasks, listener)
+        except KeyframeError:
+            log.exception("the task database could not be used; trying again")
+            await anyio.sleep(AFTER_AN_ERROR)
+
+    async def _round(self, tasks: TaskGroup, listener: Listener) -> None:
+        free = MOST_AT_ONCE - len(self._held)
+        claimed = await self._store.claim(self._name, free, LEASE_SECONDS) if free else ()
+        for task_id in claimed:
+            self._held.add(task_id)
+            tasks.start_soon(self._one, task_id)
+        if not claimed:
+            due = await self._store.next_due() if free else None
+            await listener.wait(LOOK_AGAIN_SECONDS if due is None else min(due + 0.005, LOOK_AGAIN_SECONDS))
+
+    async def _one(self, task_id: str) -> None:
+        """Advance one task as long as there is something to do at once, then let go of it."""
+        delay: float | None = AFTER_AN_ERROR
+        try:
+            delay = await self._steps.advance(task_id)
+            while delay is not None and delay <= KEEP_SECONDS:
+                await anyio.sleep(delay)
+                delay = await self._steps.advance(task_id)
+        except Exception:
+            # One task's trouble must not stop the others, nor lose it.
+            log.exception("advancing %s failed; it is tried again", task_id)
+            delay = AFTER_AN_ERROR
+        finally:
+            self._held.discard(task_id)
+            with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+                await self._store.release(self._name, task_id, delay)
+            self._bulletin.ring(WAKE)
+
+    async def _renew(self) -> None:
+        while True:
+            await anyio.sleep(LEASE_SECONDS / 3)
+            if self._held:
+                await self._store.renew(self._name, list(self._held), LEASE_SECONDS)

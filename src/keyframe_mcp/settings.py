@@ -1,0 +1,138 @@
+"""What whoever runs the server can set. The environment is read here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from keyframe_mcp.errors import InvalidSettings
+
+PREFIX = "KEYFRAME_"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class Settings(BaseModel):
+    """Every setting, with its default. A field `output_dir` is the variable `KEYFRAME_OUTPUT_DIR`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output_dir: Annotated[Path, Field(description="Where finished videos are kept.")]
+    state_dir: Annotated[Path, Field(description="Where the task database and working files live.")]
+    allowed_dirs: Annotated[
+        tuple[Path, ...],
+        Field(
+            description="Folders that images and videos may be read from, separated like PATH. "
+            "Default: the output folder, and the working folder unless that is a root or home folder."
+        ),
+    ]
+    catalog_dir: Annotated[
+        Path | None, Field(description="A folder of further catalogue files, loaded like our own.")
+    ] = None
+    default_model: Annotated[
+        str | None, Field(description="The model to use where a call names none and this one fits.")
+    ] = None
+    log_level: Annotated[str, Field(description=f"How much to log: {', '.join(LOG_LEVELS)}.")] = "warning"
+    allow_loopback: Annotated[
+        bool, Field(description="For development: images and results may come from this machine over http.")
+    ] = False
+
+    @property
+    def database(self) -> Path:
+        """The task database."""
+        return self.state_dir / "tasks.db"
+
+
+def read_settings(environment: Mapping[str, str], working_dir: Path, home: Path) -> Settings:
+    """The settings in `environment`, with platform defaults for the rest.
+
+    Raises `InvalidSettings`, naming every variable that cannot be used. Hosts pass an unset option as an empty
+    string or as `${...}`; both mean unset.
+    """
+    given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and is_set(value)}
+    problems: list[str] = []
+    output_dir = folder("OUTPUT_DIR", given, platformdirs.user_videos_path() / "Keyframe", problems)
+    return finish(
+        {
+            "output_dir": output_dir,
+            "state_dir": folder(
+                "STATE_DIR", given, platformdirs.user_data_path("keyframe-mcp", appauthor=False), problems
+            ),
+            "allowed_dirs": allowed(given, output_dir, working_dir, home, problems),
+            "catalog_dir": catalog_dir(given, problems),
+            "default_model": given.get(PREFIX + "DEFAULT_MODEL"),
+            "log_level": log_level(given, problems),
+            "allow_loopback": switch("ALLOW_LOOPBACK", given, problems),
+        },
+        problems,
+    )
+
+
+def finish(values: Mapping[str, object], problems: list[str]) -> Settings:
+    """The settings, or every problem with them at once."""
+    if problems:
+        raise InvalidSettings("; ".join(problems))
+    return Settings.model_validate(values)
+
+
+def credentials(environment: Mapping[str, str], names: frozenset[str]) -> dict[str, SecretStr]:
+    """The keys that are set, of the variables the catalogue names."""
+    return {name: SecretStr(environment[name]) for name in names if is_set(environment.get(name, ""))}
+
+
+def is_set(value: str) -> bool:
+    """Whether a host really gave a value."""
+    stripped = value.strip()
+    return bool(stripped) and not (stripped.startswith("${") and stripped.endswith("}"))
+
+
+def folder(name: str, given: Mapping[str, str], default: Path, problems: list[str]) -> Path:
+    """A folder setting. It must be absolute: a relative one would move with the host's working folder."""
+    path = Path(given.get(PREFIX + name, str(default))).expanduser()
+    if not path.is_absolute():
+        problems.append(f"{PREFIX}{name}={path} is not an absolute path; write it from the root, or from ~")
+    return path
+
+
+def allowed(
+    given: Mapping[str, str], output_dir: Path, working_dir: Path, home: Path, problems: list[str]
+) -> tuple[Path, ...]:
+    """The folders that may be read. Some hosts start servers in / or in the home folder: those are too much."""
+    name = PREFIX + "ALLOWED_DIRS"
+    if name in given:
+        folders = [Path(part).expanduser() for part in given[name].split(os.pathsep) if part.strip()]
+        problems.extend(f"{name}: {path} is not an absolute path" for path in folders if not path.is_absolute())
+        return tuple(dict.fromkeys([*folders, output_dir]))
+    too_much = working_dir in (home, *home.parents) or working_dir == Path(working_dir.anchor)
+    return (output_dir,) if too_much else tuple(dict.fromkeys([output_dir, working_dir]))
+
+
+def catalog_dir(given: Mapping[str, str], problems: list[str]) -> Path | None:
+    """The folder of further catalogue files, which must exist."""
+    name = PREFIX + "CATALOG_DIR"
+    if name not in given:
+        return None
+    path = Path(given[name]).expanduser()
+    if not path.is_dir():
+        problems.append(f"{name}={path} is not a folder; create it, or unset the variable")
+    return path
+
+
+def log_level(given: Mapping[str, str], problems: list[str]) -> str:
+    """How much to log."""
+    level = given.get(PREFIX + "LOG_LEVEL", "warning").lower()
+    if level not in LOG_LEVELS:
+        problems.append(f"{PREFIX}LOG_LEVEL={level} is not one of {', '.join(LOG_LEVELS)}")
+    return level
+
+
+def switch(name: str, given: Mapping[str, str], problems: list[str]) -> bool:
+    """An on/off setting."""
+    value = given.get(PREFIX + name, "0").lower()
+    if value not in ("0", "1", "true", "false"):
+        problems.append(f"{PREFIX}{name}={value} is not one of 1, 0, true, false")
+    return value in ("1", "true")

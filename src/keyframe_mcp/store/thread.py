@@ -1,0 +1,128 @@
+"""One SQLite connection on a thread of its own, so that the event loop never waits for a disk.
+
+Work that arrives while a commit is under way shares the next one (group commit): durable writes cost one flush for
+many callers, which is what makes `synchronous=FULL` cheap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from keyframe_mcp.errors import StoreUnusable
+
+Result = TypeVar("Result")
+Work = Callable[[sqlite3.Connection], Result]
+
+MOST_PER_COMMIT = 256
+
+
+@dataclass(frozen=True)
+class Errand(Generic[Result]):
+    """Work for the thread and where its result goes."""
+
+    work: Work[Result]
+    future: asyncio.Future[Result]
+    loop: asyncio.AbstractEventLoop
+
+
+class DatabaseThread:
+    """Runs work on `connection`, in order. `writes` says whether each batch is a transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, *, name: str, writes: bool) -> None:
+        self._connection = connection
+        self._writes = writes
+        self._errands: queue.SimpleQueue[Errand[object] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Work[Result]) -> Result:
+        """The result of `work`, committed if this thread writes. A cancelled caller does not undo it."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._errands.put(Errand(work, future, loop))  # pyright: ignore[reportArgumentType] - the queue forgets which Result
+        return await asyncio.shield(future)
+
+    async def aclose(self) -> None:
+        """Finish what is queued, close the connection, end the thread."""
+        self._errands.put(None)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 10)
+
+    def _serve(self) -> None:
+        while batch := self._next_batch():
+            self._carry_out(self._connection, batch)
+        self._connection.close()
+
+    def _next_batch(self) -> Sequence[Errand[object]]:
+        """What has piled up; empty when the thread should end."""
+        first = self._errands.get()
+        if first is None:
+            return ()
+        batch = [first]
+        while len(batch) < MOST_PER_COMMIT:
+            try:
+                errand = self._errands.get_nowait()
+            except queue.Empty:
+                break
+            if errand is None:
+                self._errands.put(None)
+                break
+            batch.append(errand)
+        return batch
+
+    def _carry_out(self, connection: sqlite3.Connection, batch: Sequence[Errand[object]]) -> None:
+        try:
+            if self._writes:
+                connection.execute("BEGIN IMMEDIATE")
+            results = [self._attempt(connection, errand) for errand in batch]
+            if self._writes:
+                connection.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - nothing was committed: every caller must hear it
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            results = [StoreUnusable(f"the task database could not be written: {error}")] * len(batch)
+        for errand, result in zip(batch, results, strict=True):
+            deliver(errand, result)
+
+    def _attempt(self, connection: sqlite3.Connection, errand: Errand[object]) -> object:
+        """One piece of work. Its own error undoes only itself, not its neighbours in the commit."""
+        if not self._writes:
+            return guarded(connection, errand.work)
+        connection.execute("SAVEPOINT errand")
+        result = guarded(connection, errand.work)
+        if isinstance(result, Exception):
+            connection.execute("ROLLBACK TO errand")
+        connection.execute("RELEASE errand")
+        return result
+
+
+def guarded(connection: sqlite3.Connection, work: Work[object]) -> object:
+    """The result of `work`, or its exception as a value."""
+    try:
+        return work(connection)
+    except sqlite3.OperationalError as error:
+        return StoreUnusable(f"the task database could not be used: {error}")
+    except Exception as error:  # noqa: BLE001 - carried to the caller that waits for it
+        return error
+
+
+def deliver(errand: Errand[object], result: object) -> None:
+    """Hand a result to the event loop that waits for it. A loop that has gone is no error: the write stands."""
+
+    def settle() -> None:
+        if errand.future.done():
+            return
+        if isinstance(result, Exception):
+            errand.future.set_exception(result)
+        else:
+            errand.future.set_result(result)
+
+    try:
+        errand.loop.call_soon_threadsafe(settle)
+    except RuntimeError:
+        return

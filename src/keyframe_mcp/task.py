@@ -1,0 +1,180 @@
+"""A task: one attempt to make one video, in this project's words and never a provider's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from keyframe_mcp.errors import KeyframeError
+
+
+class Mode(StrEnum):
+    """What a video is made from."""
+
+    FLF2V = "flf2v"
+    I2V = "i2v"
+    T2V = "t2v"
+    ANIMATION = "animation"
+
+    @property
+    def meaning(self) -> str:
+        """The mode as a person would say it."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Mode.FLF2V: "first and last image to video",
+    Mode.I2V: "image to video",
+    Mode.T2V: "text to video",
+    Mode.ANIMATION: "animation from one prompt to another",
+}
+
+
+class Status(StrEnum):
+    """Where a task is in its life."""
+
+    QUEUED = "queued"  # written down, not sent
+    SUBMITTING = "submitting"  # an attempt to send it has begun
+    RUNNING = "running"  # the provider has it and gave its id
+    SAVING = "saving"  # made; the file is being copied to the output folder
+    SUCCEEDED = "succeeded"  # the file is here and was checked
+    FAILED = "failed"  # refused, or the provider gave up; the reason is in `error`
+    CANCELLED = "cancelled"  # stopped on request
+    UNKNOWN = "unknown"  # it may have been accepted, and billed; never sent again by us
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the task will never change again."""
+        return not NEXT[self]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether waiting longer is pointless: final, or a person has to look."""
+        return self.is_final or self is Status.UNKNOWN
+
+
+NEXT: Mapping[Status, frozenset[Status]] = MappingProxyType(
+    {
+        Status.QUEUED: frozenset({Status.SUBMITTING, Status.FAILED, Status.CANCELLED}),
+        # back to queued only with proof that nothing was sent
+        Status.SUBMITTING: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.UNKNOWN}),
+        # unknown when the provider's own time limit is long past and it never said how the job ended
+        Status.RUNNING: frozenset({Status.SAVING, Status.FAILED, Status.CANCELLED, Status.UNKNOWN}),
+        Status.SAVING: frozenset({Status.SUCCEEDED, Status.FAILED}),
+        # definite evidence wins whenever it comes; queued only with proof, or where sending again is harmless
+        Status.UNKNOWN: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED}),
+        Status.SUCCEEDED: frozenset(),
+        Status.FAILED: frozenset(),
+        Status.CANCELLED: frozenset(),
+    }
+)
+"""The only moves allowed. The store refuses any other, and the docs draw this table."""
+
+
+class Record(BaseModel):
+    """Frozen, and strict about its fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Inputs(Record):
+    """One request in our words. A field left as None is the model's business.
+
+    `first_image`, `last_image` and `image` are references: a path, an https URL or `task:<id>`.
+    `duration` is in seconds.
+    """
+
+    mode: Mode
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    prompt_start: str | None = None
+    prompt_end: str | None = None
+    first_image: str | None = None
+    last_image: str | None = None
+    image: str | None = None
+    duration: float | None = None
+    resolution: str | None = None
+    aspect_ratio: str | None = None
+    seed: int | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    num_outputs: int | None = None
+    options: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Further parameters of the one model, in its own spelling."""
+
+    def given(self) -> dict[str, Any]:
+        """The unified fields the caller set, `options` apart."""
+        return self.model_dump(exclude_none=True, exclude={"mode", "options"})
+
+
+class Output(Record):
+    """One finished video. `url` is where the provider keeps it; `file` is our own checked copy."""
+
+    url: str | None = None
+    file: str | None = None
+    mime_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    duration: float | None = None
+    fps: float | None = None
+    size_bytes: int | None = None
+    expires_at: datetime | None = None
+
+
+class Cost(Record):
+    """What a task is expected to cost, and what that figure rests on."""
+
+    estimated_usd: float | None
+    basis: str
+
+
+class Failure(Record):
+    """Why a task ended badly. `kind` names a class in `errors`."""
+
+    kind: str
+    message: str
+    fix: str
+    retryable: bool
+
+    @classmethod
+    def of(cls, error: KeyframeError) -> Self:
+        """An error as it is remembered."""
+        return cls(kind=error.kind, message=str(error), fix=error.fix, retryable=error.retryable)
+
+
+class Task(Record):
+    """What is remembered about a task. Replaced, never mutated."""
+
+    id: str
+    owner: str
+    mode: Mode
+    model: str
+    provider: str
+    request: dict[str, Any]
+    """What was asked, as the caller said it; for people and for `regenerate`."""
+    wire: dict[str, Any]
+    """What the adapter sends: the model's own words, defaults filled in."""
+    request_hash: str
+    idempotency_key: str | None = None
+    status: Status = Status.QUEUED
+    attempt: int = 0
+    remote_id: str | None = None
+    native_status: str | None = None
+    trace_id: str | None = None
+    progress: float | None = None
+    cancel_requested: bool = False
+    remote_outputs: tuple[str, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    generative: bool = True
+    engine: str | None = None
+    confidence: float | None = None
+    cost: Cost | None = None
+    failure: Failure | None = None
+    warnings: tuple[str, ...] = ()
+    created_at: float
+    updated_at: float
