@@ -1,0 +1,122 @@
+"""The arguments of the tools. A field is a line of schema; what all generate tools share is written once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from keyframe_mcp.task import Inputs, Mode, Status
+
+Picture = Annotated[str, Field(description="Path, https URL or task:<id> (last frame; #first, @seconds)")]
+Video = "task:<id>, path or https URL"
+
+
+class Arguments(ArgModelBase):
+    """Arguments of one tool. One it does not have is an error: agents' spelling mistakes are costly."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Generation(Arguments):
+    """What every generate tool takes."""
+
+    model: str | None = Field(None, description="provider/model")
+    duration: float | None = Field(None, description="Seconds")
+    resolution: str | None = Field(None, description="e.g. 720p")
+    aspect_ratio: str | None = Field(None, description="e.g. 9:16")
+    negative_prompt: str | None = None
+    seed: int | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    num_outputs: int | None = None
+    options: dict[str, Any] | None = Field(None, description="Model's own inputs")
+    strict: bool = Field(True, description="false: drop unsupported inputs")  # noqa: FBT003 - a field
+    idempotency_key: str | None = Field(None, description="Same on a retry", max_length=200)
+    wait_seconds: float = Field(0, ge=0, le=45)
+
+    def request(self, mode: Mode) -> Inputs:
+        """The request these arguments make."""
+        values = {name: getattr(self, name) for name in type(self).model_fields if name in Inputs.model_fields}
+        return Inputs.model_validate(values | {"mode": mode, "options": self.options or {}})
+
+
+class GenerateFlf2v(Generation):
+    """First and last image."""
+
+    first_image: Picture
+    last_image: str = Field(description="As first_image")
+    prompt: str | None = Field(None, description="What happens in between")
+
+
+class GenerateI2v(Generation):
+    """One image."""
+
+    image: Picture
+    prompt: str | None = Field(None, description="What happens, how the camera moves")
+
+
+class GenerateT2v(Generation):
+    """Words alone."""
+
+    prompt: str = Field(description="What the video shows")
+
+
+class GenerateAnimation(Generation):
+    """From one prompt to another."""
+
+    prompt_start: str
+    prompt_end: str
+
+
+class GetTask(Arguments):
+    """One task or several."""
+
+    task_id: str | None = None
+    task_ids: list[str] | None = Field(None, max_length=50)
+    wait_seconds: float = Field(0, ge=0, le=45, description="Wait this long for the end")
+
+
+class CancelTask(Arguments):
+    """One task."""
+
+    task_id: str
+
+
+class ListTasks(Arguments):
+    """Which tasks."""
+
+    status: Annotated[Status | None, WithJsonSchema({"type": "string"})] = None
+    limit: int = Field(20, ge=1, le=100)
+
+
+class ListModels(Arguments):
+    """Which models."""
+
+    mode: Mode | None = None
+    query: str | None = None
+    model: str | None = Field(None, description="One model, with every input")
+
+
+class ViewVideo(Arguments):
+    """Which video, and how large a picture."""
+
+    source: str = Field(description=Video)
+    cells: int | None = Field(None, ge=1, le=25)
+    small: bool = Field(False, description="Fewer pixels")  # noqa: FBT003 - a field
+
+
+class ExtractFrame(Arguments):
+    """Which frame of which video."""
+
+    source: str = Field(description=Video)
+    at: Annotated[str | None, BeforeValidator(lambda at: at if at is None else str(at))] = Field(
+        None, description="first, last (default) or seconds"
+    )
+
+
+class JoinVideos(Arguments):
+    """Which videos, in which order."""
+
+    sources: list[str] = Field(description=f"In order, each {Video}")

@@ -1,0 +1,91 @@
+"""Schemas as hosts want them: flat, closed, without references and unions, and short.
+
+Several hosts refuse or hide a tool with `$ref` or `anyOf`, and every byte here is in every conversation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+Schema = dict[str, Any]
+
+KEPT_OF_OUTPUT = ("type", "enum", "items", "properties")
+
+
+def input_schema(model: type[BaseModel]) -> Schema:
+    """What a tool takes: nothing unknown, required arguments first."""
+    schema = flat(model.model_json_schema())
+    required = schema.get("required", [])
+    properties = sorted(schema["properties"].items(), key=lambda item: item[0] not in required)
+    closed: Schema = {"type": "object", "properties": dict(properties), "additionalProperties": False}
+    return closed | ({"required": required} if required else {})
+
+
+def output_schema(model: type[BaseModel], only: Sequence[str] = (), also: type[BaseModel] | None = None) -> Schema:
+    """What a tool gives: types and names, enough to use a result without having seen one.
+
+    `only` names the fields to advertise where the same result is described in full by another tool, or says by
+    itself what the rest is; the first one named is always there. `also` is another shape the result may have.
+    """
+    properties = lean(flat(model.model_json_schema(mode="serialization")))["properties"]
+    if only:
+        chosen = {name: brief(properties[name]) for name in only}
+        return {"type": "object", "properties": chosen, "required": [only[0]]}
+    if also is not None:
+        other = flat(also.model_json_schema(mode="serialization"))["properties"]
+        properties = {name: brief(each) for name, each in other.items()} | properties
+    return {"type": "object", "properties": properties}
+
+
+def brief(node: Schema) -> Schema:
+    """Only of what type a field is."""
+    return {"type": node["type"]}
+
+
+def flat(schema: Schema) -> Schema:
+    """References put in place, optional unions reduced to their type, titles and docstrings left out."""
+    return inlined(schema, schema.get("$defs", {}))
+
+
+def inlined(node: Schema, definitions: Schema) -> Schema:
+    """One node of `flat`."""
+    if "$ref" in node:
+        name = str(node["$ref"]).rpartition("/")[2]
+        return inlined(definitions[name] | {key: value for key, value in node.items() if key != "$ref"}, definitions)
+    kinds = [each for each in node.get("anyOf", []) if each != {"type": "null"}]
+    if len(kinds) == 1:
+        rest = {key: value for key, value in node.items() if key != "anyOf"}
+        return inlined(kinds[0] | rest, definitions)
+    inside: Schema = {}
+    for key, value in node.items():
+        if key == "properties":
+            inside[key] = {name: inlined(each, definitions) for name, each in value.items()}
+        elif key == "items":
+            inside[key] = inlined(value, definitions)
+        elif not is_noise(key, value, node):
+            inside[key] = value
+    return inside
+
+
+def is_noise(key: str, value: object, node: Schema) -> bool:
+    """What says nothing to a caller: titles, null defaults, and docstrings of models and enumerations."""
+    return (
+        key in ("title", "$defs", "additionalProperties")
+        or (key == "default" and value is None)
+        or (key == "description" and ("properties" in node or "enum" in node))
+        or (key == "default" and not value)  # false and 0 are what one would guess
+        or key in ("maxLength", "minimum")  # still enforced, and the refusal says so
+    )
+
+
+def lean(node: Schema) -> Schema:
+    """A node with its types and names only."""
+    cut = {key: value for key, value in node.items() if key in KEPT_OF_OUTPUT}
+    if "properties" in cut:
+        cut["properties"] = {name: lean(each) for name, each in cut["properties"].items()}
+    if "items" in cut:
+        cut["items"] = lean(cut["items"])
+    return cut

@@ -1,0 +1,90 @@
+"""Tools that drop nothing in silence and explain themselves.
+
+The SDK would accept unknown arguments and ignore them, and answer a wrong one with a validator's dump.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
+from mcp.types import CallToolResult, ToolAnnotations
+from pydantic import BaseModel, ValidationError
+
+from keyframe_mcp.errors import InvalidInput, KeyframeError
+from keyframe_mcp.server.arguments import Arguments
+from keyframe_mcp.server.schemas import input_schema, output_schema
+
+Taken = TypeVar("Taken", bound=Arguments)
+Handler = Callable[[Taken, Context], Awaitable[CallToolResult]]
+
+
+class StrictTool(Tool):
+    """A tool that explains wrong arguments in our words."""
+
+    async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - the SDK's own signature
+        """Run it. Raises `ToolError`, whose text is what the agent reads."""
+        try:
+            self.fn_metadata.validate_arguments(arguments)
+        except ValidationError as error:
+            raise ToolError(f"{self.name}: " + "; ".join(self._explain(error))) from None
+        return await super().run(arguments, context, convert_result)
+
+    def _explain(self, error: ValidationError) -> Iterator[str]:
+        names = list(self.parameters["properties"])
+        for mistake in error.errors(include_url=False, include_input=False):
+            name = ".".join(map(str, mistake["loc"]))
+            if mistake["type"] == "extra_forbidden":
+                near = get_close_matches(name, names, n=2, cutoff=0.5)
+                hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
+                yield f"{name} is not an argument; {hint}"
+            elif mistake["type"] == "missing":
+                yield f"{name} is missing"
+            else:
+                yield f"{name}: {mistake['msg'][:1].lower()}{mistake['msg'][1:]}"
+
+
+def strict_tool(
+    handler: Handler[Taken],
+    takes: type[Taken],
+    gives: type[BaseModel] | None,
+    annotations: ToolAnnotations,
+    description: str,
+    *,
+    advertised: Sequence[str] = (),
+    or_gives: type[BaseModel] | None = None,
+) -> Tool:
+    """A tool, named like its handler, from the models of what it takes and gives."""
+
+    async def call(context: Context, **values: Any) -> CallToolResult:  # noqa: ANN401 - validated against `takes`
+        try:
+            return await handler(takes.model_construct(**values), context)
+        except KeyframeError as error:
+            # The SDK shows the agent the text of this error class and of no other.
+            raise ToolError(explained(error)) from error
+
+    output = None if gives is None else output_schema(gives, advertised, or_gives)
+    return StrictTool(
+        fn=call,
+        title=None,
+        name=handler.__name__,
+        description=description,
+        parameters=input_schema(takes),
+        fn_metadata=FuncMetadata(arg_model=takes, output_schema=output),
+        is_async=True,
+        context_kwarg="context",
+        annotations=annotations,
+    )
+
+
+def explained(error: KeyframeError) -> str:
+    """An error for an agent: what happened, all of it, and what to do."""
+    if isinstance(error, InvalidInput) and len(error.problems) > 1:
+        listed = "\n".join(f"- {problem}" for problem in error.problems)
+        return f"{len(error.problems)} problems, nothing was started:\n{listed}\n{error.fix}"
+    return f"{error}. {error.fix}".replace("?.", "?").replace("..", ".").strip()

@@ -1,0 +1,200 @@
+"""The tools. None of them talks to a provider: they read and write tasks, and look at files that are here."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+
+import anyio
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
+
+from keyframe_mcp.app import Application
+from keyframe_mcp.catalog import Listed
+from keyframe_mcp.engine import Caller
+from keyframe_mcp.errors import InvalidInput, Problem
+from keyframe_mcp.media.orders import SheetFacts
+from keyframe_mcp.media.references import At
+from keyframe_mcp.server import arguments as take
+from keyframe_mcp.server.views import (
+    FrameView,
+    JoinView,
+    ModelsView,
+    StartedView,
+    TaskListView,
+    TasksView,
+    TaskView,
+    View,
+    model_view,
+)
+from keyframe_mcp.task import Mode, Status, Task
+
+SUBMIT_SECONDS = 4.0  # how long a generate tool waits to learn whether the provider took the job
+CANCEL_SECONDS = 5.0
+LONGEST_SIDE = {False: 1456, True: 896}
+
+
+class Tools:
+    """One method per tool."""
+
+    def __init__(self, application: Application, caller: Caller) -> None:
+        self._engine = application.engine
+        self._configured = application.configured
+        self._caller = caller
+
+    async def generate_flf2v(self, arguments: take.GenerateFlf2v, context: Context) -> CallToolResult:
+        """Start a video that opens on one image and ends on another."""
+        return await self._generate(arguments, Mode.FLF2V, context)
+
+    async def generate_i2v(self, arguments: take.GenerateI2v, context: Context) -> CallToolResult:
+        """Start a video from one image."""
+        return await self._generate(arguments, Mode.I2V, context)
+
+    async def generate_t2v(self, arguments: take.GenerateT2v, context: Context) -> CallToolResult:
+        """Start a video from words."""
+        return await self._generate(arguments, Mode.T2V, context)
+
+    async def generate_animation(self, arguments: take.GenerateAnimation, context: Context) -> CallToolResult:
+        """Start a video from two prompts."""
+        return await self._generate(arguments, Mode.ANIMATION, context)
+
+    async def get_task(self, arguments: take.GetTask, context: Context) -> CallToolResult:
+        """How tasks are doing, after waiting for them if asked to."""
+        ids = [*([arguments.task_id] if arguments.task_id else []), *(arguments.task_ids or [])]
+        if not ids:
+            raise InvalidInput(problems=[Problem("task_id", "name a task, or several in task_ids")])
+        tasks = await self._follow(list(dict.fromkeys(ids)), arguments.wait_seconds, context)
+        return result(TaskView.of(tasks[0]) if len(tasks) == 1 else TasksView.of(tasks), *map(sentence, tasks))
+
+    async def cancel_task(self, arguments: take.CancelTask, context: Context) -> CallToolResult:
+        """Stop a task, and wait a moment to see whether it did stop."""
+        before = await self._engine.get(arguments.task_id, self._caller)
+        if not before.status.is_settled:
+            await self._engine.cancel(arguments.task_id, self._caller)
+        (task,) = await self._follow([arguments.task_id], CANCEL_SECONDS, context)
+        return result(TaskView.of(task), sentence(task))
+
+    async def list_tasks(self, arguments: take.ListTasks, _: Context) -> CallToolResult:
+        """The newest tasks."""
+        statuses = () if arguments.status is None else (arguments.status,)
+        tasks = await self._engine.recent(self._caller, statuses, arguments.limit)
+        return result(TaskListView.of(tasks), f"{len(tasks)} tasks.")
+
+    async def list_models(self, arguments: take.ListModels, _: Context) -> CallToolResult:
+        """The models that fit."""
+        if arguments.model is not None:
+            found = [self._engine.catalog.find(arguments.model)]
+        else:
+            found = [each for each in self._engine.catalog.models(arguments.mode) if matches(each, arguments.query)]
+        whole = arguments.model is not None
+        views = [model_view(each, configured=each.provider_id in self._configured, whole=whole) for each in found]
+        step = "Pass `model` to a generate tool, or leave it out." if views else "None fits; ask with fewer words."
+        return result(ModelsView(models=views, next_step=step), ", ".join(view.model for view in views) or step)
+
+    async def view_video(self, arguments: take.ViewVideo, _: Context) -> CallToolResult:
+        """A contact sheet, as a picture the model can see. No structured part: hosts would show only that."""
+        side = LONGEST_SIDE[arguments.small]
+        sheet = await self._engine.films.sheet(arguments.source, self._caller, arguments.cells, side)
+        picture = base64.b64encode(await anyio.Path(sheet.path).read_bytes()).decode()
+        image = ImageContent(type="image", data=picture, mime_type="image/jpeg")
+        return CallToolResult(content=[image, TextContent(type="text", text=caption(sheet))])
+
+    async def extract_frame(self, arguments: take.ExtractFrame, _: Context) -> CallToolResult:
+        """One frame as a file."""
+        facts = await self._engine.films.frame(arguments.source, moment(arguments.at), self._caller)
+        return result(FrameView.of(facts), f"The frame at {facts.at:.2f} s is {facts.path}.")
+
+    async def join_videos(self, arguments: take.JoinVideos, _: Context) -> CallToolResult:
+        """Several videos as one file."""
+        facts = await self._engine.films.join(arguments.sources, self._caller)
+        return result(JoinView.of(facts), f"{facts.video.duration:.2f} s of video in {facts.path}.")
+
+    async def _generate(self, arguments: take.Generation, mode: Mode, context: Context) -> CallToolResult:
+        """Write the task down, then wait a little: for the provider's word, or as long as was asked."""
+        started = await self._engine.start(
+            self._caller,
+            arguments.request(mode),
+            model=arguments.model,
+            idempotency_key=arguments.idempotency_key,
+            strict=arguments.strict,
+        )
+        task = await self._taken(started.task.id)
+        if arguments.wait_seconds:
+            (task,) = await self._follow([task.id], arguments.wait_seconds, context)
+        return result(StartedView.of_started(task, deduplicated=started.deduplicated), sentence(task))
+
+    async def _taken(self, task_id: str) -> Task:
+        """The task once the provider has taken or refused it."""
+        async for (task,) in self._engine.follow([task_id], self._caller, SUBMIT_SECONDS):
+            if task.status not in (Status.QUEUED, Status.SUBMITTING):
+                return task
+        return await self._engine.get(task_id, self._caller)
+
+    async def _follow(self, task_ids: Sequence[str], seconds: float, context: Context) -> Sequence[Task]:
+        """The tasks when they are settled or the time is over, saying on the way how far they are."""
+        tasks: Sequence[Task] = ()
+        told = -1.0
+        async for tasks in self._engine.follow(task_ids, self._caller, seconds):
+            done = 100 * sum(share(task) for task in tasks) / len(tasks)
+            if done > told:  # the protocol wants progress to grow
+                await context.report_progress(round(done, 1), 100, "; ".join(map(heading, tasks))[:200])
+                told = done
+        return tasks
+
+
+def result(view: View, *sentences: str) -> CallToolResult:
+    """Structure for those who read it, a line of text for those who do not."""
+    text = TextContent(type="text", text=" ".join(sentences))
+    content: list[ContentBlock] = [text]
+    return CallToolResult(content=content, structured_content=view.data())
+
+
+def share(task: Task) -> float:
+    """How much of a task is done, 0 to 1."""
+    return 1.0 if task.status.is_settled else task.progress or 0.0
+
+
+def heading(task: Task) -> str:
+    """A task in a few words, for a progress line."""
+    percent = f" {task.progress:.0%}" if task.progress is not None and not task.status.is_settled else ""
+    return f"{task.mode} {task.model}: {task.native_status or task.status}{percent}"
+
+
+def sentence(task: Task) -> str:
+    """A task in a sentence, for hosts that show only text."""
+    if task.status is Status.SUCCEEDED and task.outputs:
+        output = task.outputs[0]
+        return f"Task {task.id} succeeded: {output.file} ({output.width}x{output.height}, {output.duration:g} s)."
+    if task.failure is not None:
+        return f"Task {task.id} is {task.status}: {task.failure.message}"
+    return f"Task {task.id} is {task.status}."
+
+
+def caption(sheet: SheetFacts) -> str:
+    """What the picture shows, for reading beside it."""
+    video = sheet.video
+    cells = ", ".join(f"{cell.cell}={cell.at:.2f}s" for cell in sheet.cells)
+    facts = f"{video.width}x{video.height}, {video.duration:.2f} s, {video.fps:g} fps, {video.frames} frames"
+    sound = "with sound" if video.has_audio else "no sound"
+    about = f"Video: {facts}, {video.codec}, {sound}. Saved as {sheet.path}"
+    return f"Contact sheet, left to right, top to bottom: {cells}. {about}"
+
+
+def matches(listed: Listed, query: str | None) -> bool:
+    """Whether every word is somewhere in what is known about a model."""
+    known = " ".join((listed.id, listed.model.remote, listed.provider.name, listed.model.title, *listed.model.modes))
+    return all(word in (known + " " + listed.model.notes).lower() for word in (query or "").lower().split())
+
+
+def moment(at: str | None) -> At | None:
+    """Which frame an `at` argument means."""
+    if at in (None, "first", "last"):
+        return at
+    try:
+        seconds = float(str(at).removesuffix("s"))
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds) or seconds < 0:
+        raise InvalidInput(problems=[Problem("at", f"{at!r} is not first, last or a number of seconds")])
+    return seconds

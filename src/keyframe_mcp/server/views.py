@@ -1,0 +1,314 @@
+"""What an agent sees. Some hosts show the model nothing but this structure, so all it needs is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from keyframe_mcp.catalog import Listed
+from keyframe_mcp.catalog.entries import Input
+from keyframe_mcp.media.orders import FrameFacts, JoinFacts
+from keyframe_mcp.task import Cost, Failure, Mode, Output, Status, Task
+
+POLL_SECONDS = {True: 10, False: 2}  # a provider's model takes minutes, the embedded renderer seconds
+
+
+class View(BaseModel):
+    """Absent rather than null: a field without a value is left out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def data(self) -> dict[str, object]:
+        """The structure as it goes on the wire."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class TaskView(View):
+    """One task."""
+
+    task_id: str
+    status: Status
+    mode: Mode
+    model: str
+    next_step: str
+    poll_after_seconds: int
+    progress: float | None = None
+    outputs: list[Output] | None = None
+    error: Failure | None = None
+    warnings: list[str] | None = None
+    cost: Cost | None = None
+    generative: bool | None = None
+    engine: str | None = None
+    confidence: float | None = None
+    native_status: str | None = None
+    trace_id: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+    @classmethod
+    def of(cls, task: Task) -> Self:
+        """What is known about a task now."""
+        return cls(
+            task_id=task.id,
+            status=task.status,
+            mode=task.mode,
+            model=task.model,
+            next_step=next_step(task),
+            poll_after_seconds=0 if task.status.is_settled else POLL_SECONDS[task.generative],
+            progress=task.progress,
+            outputs=list(task.outputs) or None,
+            error=task.failure,
+            warnings=list(task.warnings) or None,
+            cost=task.cost,
+            generative=task.generative,
+            engine=task.engine,
+            confidence=task.confidence,
+            native_status=task.native_status,
+            trace_id=task.trace_id,
+            created_at=instant(task.created_at),
+            updated_at=instant(task.updated_at),
+        )
+
+
+class StartedView(TaskView):
+    """A task a generate tool answered with. `deduplicated`: it was there already, nothing was started."""
+
+    deduplicated: bool | None = None
+
+    @classmethod
+    def of_started(cls, task: Task, *, deduplicated: bool) -> Self:
+        """What is known about a task now, and whether it is new."""
+        return cls.of(task).model_copy(update={"deduplicated": deduplicated or None})
+
+
+class TasksView(View):
+    """Several tasks."""
+
+    tasks: list[TaskView]
+    next_step: str
+    poll_after_seconds: int
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task]) -> TasksView:
+        """Several tasks and what to do about those that are not done."""
+        views = [TaskView.of(task) for task in tasks]
+        open_ids = [view.task_id for view in views if view.poll_after_seconds]
+        return cls(
+            tasks=views,
+            next_step=f"Call get_task with task_ids {open_ids} and wait_seconds=30." if open_ids else DONE,
+            poll_after_seconds=min((view.poll_after_seconds for view in views if view.poll_after_seconds), default=0),
+        )
+
+
+class TaskLine(View):
+    """A task in a list."""
+
+    task_id: str
+    status: Status
+    mode: Mode
+    model: str
+    created_at: datetime
+    about: str | None = None
+    file: str | None = None
+
+
+class TaskListView(View):
+    """The newest tasks first."""
+
+    tasks: list[TaskLine]
+    next_step: str
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task]) -> TaskListView:
+        """A line for each task."""
+        return cls(
+            tasks=[line(task) for task in tasks],
+            next_step="Call get_task with a task_id for all of it." if tasks else "Nothing yet: call a generate tool.",
+        )
+
+
+class InputView(View):
+    """One input of a model, with its limits."""
+
+    type: str
+    required: bool | None = None
+    default: str | int | float | bool | None = None
+    values: list[str | int | float | bool] | None = None
+    min: float | None = None
+    max: float | None = None
+    step: float | None = None
+    max_length: int | None = None
+    about: str | None = None
+
+
+class ModelView(View):
+    """One model. `inputs` is a summary, or a table when the model was asked for by name."""
+
+    model: str
+    title: str
+    modes: list[Mode]
+    generative: bool
+    configured: bool
+    price: str
+    inputs: str | dict[str, InputView]
+    options: dict[str, InputView] | None = None
+    notes: str | None = None
+    needs_key: str | None = None
+    source: str | None = None
+    verified: str | None = None
+
+
+class ModelsView(View):
+    """Models that fit."""
+
+    models: list[ModelView]
+    next_step: str
+
+
+class FrameView(View):
+    """A frame, saved."""
+
+    file: str
+    width: int
+    height: int
+    at: float
+    next_step: str
+
+    @classmethod
+    def of(cls, facts: FrameFacts) -> FrameView:
+        """Where a frame is and what it is good for."""
+        step = "Use `file` as image, first_image or last_image of a generate tool."
+        return cls(file=str(facts.path), width=facts.width, height=facts.height, at=facts.at, next_step=step)
+
+
+class JoinView(View):
+    """A joined video."""
+
+    file: str
+    method: str
+    duration: float
+    width: int
+    height: int
+    fps: float
+    has_audio: bool
+    size_bytes: int
+    notes: list[str] | None = None
+    next_step: str
+
+    @classmethod
+    def of(cls, facts: JoinFacts) -> JoinView:
+        """Where the film is."""
+        video = facts.video
+        return cls(
+            file=str(facts.path),
+            method=facts.method,
+            duration=round(video.duration, 3),
+            width=video.width,
+            height=video.height,
+            fps=round(video.fps, 3),
+            has_audio=video.has_audio,
+            size_bytes=video.size_bytes,
+            notes=list(facts.notes) or None,
+            next_step="Look at it with view_video and `file` as source.",
+        )
+
+
+DONE = "Nothing is left to wait for."
+
+
+def next_step(task: Task) -> str:
+    """What to do now, in words."""
+    match task.status:
+        case Status.SUCCEEDED:
+            return (
+                f"The video is outputs[0].file. Look at it: view_video source=task:{task.id}. "
+                f"Continue it: generate_i2v image=task:{task.id} (its last frame)."
+            )
+        case Status.FAILED:
+            fix = task.failure.fix if task.failure else ""
+            return f"Nothing more happens to this task. {fix} Trying again is a new task.".replace("  ", " ")
+        case Status.CANCELLED:
+            return "Stopped as asked. Nothing more happens."
+        case Status.UNKNOWN:
+            return (
+                f"Do not generate it again: the job may exist at {task.provider} and be billed. "
+                "Have a person look at the provider's job list."
+            )
+        case _:
+            return f"Call get_task with task_id {task.id} and wait_seconds=30."
+
+
+def line(task: Task) -> TaskLine:
+    """One task in a list."""
+    words = next((str(task.request[key]) for key in ("prompt", "prompt_start", "image") if key in task.request), None)
+    return TaskLine(
+        task_id=task.id,
+        status=task.status,
+        mode=task.mode,
+        model=task.model,
+        created_at=instant(task.created_at),
+        about=words[:80] if words else None,
+        file=next((output.file for output in task.outputs if output.file), None),
+    )
+
+
+def model_view(listed: Listed, *, configured: bool, whole: bool) -> ModelView:
+    """One model, in short or with every parameter."""
+    model = listed.model
+    return ModelView(
+        model=listed.id,
+        title=model.title,
+        modes=sorted(model.modes),
+        generative=model.generative,
+        configured=configured,
+        price=listed.cost(None).basis if model.price is None or model.price.per == "second" else priced(listed),
+        inputs={name: input_view(spec) for name, spec in model.inputs.items()} if whole else summary(model.inputs),
+        options={name: input_view(spec) for name, spec in model.options.items()} if whole and model.options else None,
+        notes=model.notes or None,
+        needs_key=None if configured else listed.provider.key,
+        source=model.source if whole else None,
+        verified=model.verified.isoformat() if whole else None,
+    )
+
+
+def priced(listed: Listed) -> str:
+    """A price in words."""
+    cost = listed.cost(None)
+    return f"${cost.estimated_usd:g} {cost.basis}" if cost.estimated_usd else cost.basis
+
+
+def summary(inputs: dict[str, Input]) -> str:
+    """The inputs in a line: required ones starred, with what they accept."""
+    return ", ".join(name + ("*" if spec.required else "") + limits(spec) for name, spec in inputs.items())
+
+
+def limits(spec: Input) -> str:
+    """What an input accepts, in as few words as will do."""
+    if spec.values is not None:
+        return " " + "/".join(map(str, spec.values))
+    if spec.min is not None and spec.max is not None:
+        return f" {spec.min:g}-{spec.max:g}" + (f" ({spec.default})" if spec.default is not None else "")
+    return ""
+
+
+def input_view(spec: Input) -> InputView:
+    """One input with its limits."""
+    return InputView(
+        type=spec.type,
+        required=spec.required or None,
+        default=spec.default,
+        values=list(spec.values) if spec.values is not None else None,
+        min=spec.min,
+        max=spec.max,
+        step=spec.step,
+        max_length=spec.max_length,
+        about=spec.unused or spec.about or None,
+    )
+
+
+def instant(seconds: float) -> datetime:
+    """Seconds since the epoch as a UTC time, to the second."""
+    return datetime.fromtimestamp(int(seconds), UTC)
