@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,8 @@ class Application:
     engine: Engine
     settings: Settings
     configured: frozenset[str]
+    stop: Callable[[], Awaitable[None]]
+    """Stop the work and finish the writes; for when the process has to leave at once."""
 
 
 @asynccontextmanager
@@ -67,9 +69,16 @@ async def open_application(
             bulletin=bulletin,
             clock=clock,
         )
-        tasks.start_soon(EmbeddedRunner(steps, store, bulletin).run)
+        runner = EmbeddedRunner(steps, store, bulletin)
+        tasks.start_soon(runner.run)
+
+        async def stop() -> None:
+            await runner.stop()
+            await workshop.aclose()
+            await store.aclose()
+
         try:
-            yield Application(engine, settings, frozenset(adapters))
+            yield Application(engine, settings, frozenset(adapters), stop)
         finally:
             tasks.cancel_scope.cancel()
     with anyio.CancelScope(shield=True):

@@ -6,13 +6,14 @@ that calls itself a video never makes FFmpeg open what it lists.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import struct
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import Protocol, cast
 
 import av
 from av.container import InputContainer
@@ -73,13 +74,17 @@ class Video:
         yield None
 
     def decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
-        """The frames that come out when this packet goes in; none when it is damaged."""
+        """The frames that come out when this packet goes in, without what is damaged.
+
+        The end of a truncated file is often half a frame, its rest whatever memory held.
+        """
         with suppress(FFmpegError):
-            return self.stream.codec_context.decode(packet)
+            decoder = cast("_Decoder", self.stream.codec_context)
+            return [frame for frame in decoder.decode(packet) if not frame.is_corrupt]
         return []
 
     def frames(self) -> Iterator[VideoFrame]:
-        """Every frame from here on, in the order shown, without what is damaged."""
+        """Every undamaged frame from here on, in the order shown."""
         for packet in self.packets():
             yield from self.decode(packet)
 
@@ -109,7 +114,8 @@ def recognise(path: Path) -> Kind:
         return Kind("mov", "video/quicktime" if start[8:12] == b"qt  " else "video/mp4")
     if start.startswith(b"\x1a\x45\xdf\xa3"):
         return Kind("matroska", "video/webm" if b"webm" in start[:64] else "video/x-matroska")
-    if start.startswith((b"GIF87a", b"GIF89a")):
+    if start.startswith((b"GIF87a", b"GIF89a")) and len(start) > 10:
+        _refuse_huge(*struct.unpack("<HH", start[6:10]))  # FFmpeg finds out only while decoding
         return Kind("gif", "image/gif")
     if start.startswith(b"RIFF") and start[8:12] == b"AVI ":
         return Kind("avi", "video/x-msvideo")
@@ -150,22 +156,31 @@ def _what_it_is(start: bytes) -> str:
 def _open(path: Path, kind: Kind) -> InputContainer:
     # the options reach the decoders that FFmpeg already uses while it looks at the streams
     options = {"protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
+    open_input = cast("Callable[..., InputContainer]", av.open)
     try:
-        container = av.open(str(path.absolute()), "r", format=kind.demuxer, options=options, **_LENIENT)
+        return open_input(str(path.absolute()), "r", format=kind.demuxer, options=options, **_LENIENT)
     except (FFmpegError, OSError, ValueError) as error:
         raise UnreadableVideo(_DAMAGED) from error
-    return cast("InputContainer", container)
 
 
 def _picture_stream(container: InputContainer) -> VideoStream:
     for stream in container.streams.video:
         if stream.disposition & Disposition.attached_pic:
             continue  # the cover of a song
-        width, height = stream.codec_context.width, stream.codec_context.height
-        if width * height > MAX_PIXELS:
-            limit = f"{MAX_PIXELS // 10**6} megapixels"
-            raise UnreadableVideo(f"its frames are {width} x {height}; scale it down to at most {limit}")
+        _refuse_huge(stream.codec_context.width, stream.codec_context.height)
         return stream
     if container.streams.audio:
         raise UnreadableVideo("it holds sound and no picture; use a file with a video in it")
     raise UnreadableVideo(_DAMAGED)
+
+
+def _refuse_huge(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        limit = f"{MAX_PIXELS // 10**6} megapixels"
+        raise UnreadableVideo(f"its frames are {width} x {height}; scale it down to at most {limit}")
+
+
+class _Decoder(Protocol):
+    """What is used of PyAV's codec context, whose own annotations leave packets half typed."""
+
+    def decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]: ...

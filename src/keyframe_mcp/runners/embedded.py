@@ -36,10 +36,24 @@ class EmbeddedRunner:
         self._store = store
         self._bulletin = bulletin
         self._held: set[str] = set()
+        self._scope = anyio.CancelScope()
+        self._stopped = anyio.Event()
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
 
     async def run(self) -> None:
         """Claim what is due, advance it, wait."""
+        try:
+            with self._scope:
+                await self._rounds()
+        finally:
+            self._stopped.set()
+
+    async def stop(self) -> None:
+        """Stop, and let go of what was held, so that another process need not wait for the leases to end."""
+        self._scope.cancel()
+        await self._stopped.wait()
+
+    async def _rounds(self) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._renew)
             with self._bulletin.listening([WAKE]) as listener:
@@ -65,7 +79,7 @@ class EmbeddedRunner:
 
     async def _one(self, task_id: str) -> None:
         """Advance one task as long as there is something to do at once, then let go of it."""
-        delay: float | None = AFTER_AN_ERROR
+        delay: float | None = 0.0  # when stopped in the middle: due at once, for whoever comes next
         try:
             delay = await self._steps.advance(task_id)
             while delay is not None and delay <= KEEP_SECONDS:

@@ -1,0 +1,119 @@
+"""`keyframe-mcp doctor`: whether this installation can work, and what to do if not. Spends nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from keyframe_mcp import __version__
+from keyframe_mcp import catalog as catalogs
+from keyframe_mcp.adapters import DIALECTS
+from keyframe_mcp.cli.session import settings, show_json
+from keyframe_mcp.errors import KeyframeError
+from keyframe_mcp.settings import Settings
+from keyframe_mcp.store.sqlite import journal_mode, prepare
+
+SPARE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `ok` is None for a mere fact."""
+
+    about: str
+    found: str
+    ok: bool | None = None
+    advice: str = ""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(*, as_json: bool) -> None:
+    """Check this installation. Exit code 3 when something must be mended."""
+    findings = list(examine(settings()))
+    if as_json:
+        show_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark = {True: "ok  ", False: "!!  ", None: "    "}[finding.ok]
+            click.echo(
+                f"{mark}{finding.about:16} {finding.found}" + (f"\n{'':21}{finding.advice}" * bool(finding.advice))
+            )
+        click.echo(next_thing(findings))
+    sys.exit(3 if any(finding.ok is False for finding in findings) else 0)
+
+
+def examine(found: Settings) -> Iterator[Finding]:
+    """Everything worth knowing, most basic first."""
+    yield Finding(
+        "keyframe-mcp", f"{__version__}, mcp {version('mcp')}, Python {platform.python_version()}, {sys.platform}"
+    )
+    yield checked("output folder", lambda: writable(found.output_dir), "set KEYFRAME_OUTPUT_DIR to a folder of yours")
+    yield checked("task database", lambda: database(found), "set KEYFRAME_STATE_DIR to a folder of yours")
+    yield space(found.output_dir)
+    yield Finding("may read", os.pathsep.join(map(str, found.allowed_dirs)))
+    yield motion()
+    yield checked("catalogue", lambda: catalogue(found), "mend the file named, or unset KEYFRAME_CATALOG_DIR")
+
+
+def checked(about: str, look: Callable[[], str], advice: str) -> Finding:
+    """A look that may fail."""
+    try:
+        return Finding(about, look(), ok=True)
+    except (OSError, KeyframeError) as error:
+        return Finding(about, str(error), ok=False, advice=advice)
+
+
+def writable(folder: Path) -> str:
+    """A folder that a file can be put in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / ".keyframe-doctor"
+    probe.write_bytes(b"")
+    probe.unlink()
+    return str(folder)
+
+
+def database(found: Settings) -> str:
+    """The task database, opened as the server opens it."""
+    prepare(found.database)
+    return f"{found.database} (SQLite {sqlite3.sqlite_version}, journal {journal_mode(sqlite3.sqlite_version_info)})"
+
+
+def space(folder: Path) -> Finding:
+    """Room for videos."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    advice = "" if free > SPARE_BYTES else "a video has 0.1 to 50 MB; make room"
+    return Finding("free space", f"{free / (1 << 30):.1f} GiB", ok=free > SPARE_BYTES, advice=advice)
+
+
+def motion() -> Finding:
+    """Whether the embedded renderer can find motion. Without OpenCV it works, with less."""
+    if find_spec("cv2") is None:
+        return Finding(
+            "OpenCV", "not installed: pictures dissolve", advice="pip install 'keyframe-mcp[local]' for motion"
+        )
+    return Finding("OpenCV", "installed: motion between pictures is found", ok=True)
+
+
+def catalogue(found: Settings) -> str:
+    """Every provider, and whether it can be used."""
+    catalog = catalogs.load(found.catalog_dir, DIALECTS)
+    return ", ".join(f"{name} ({len(provider.models)} models)" for name, provider in catalog.providers.items())
+
+
+def next_thing(findings: list[Finding]) -> str:
+    """What to do now."""
+    if any(finding.ok is False for finding in findings):
+        return "\nMend what is marked !!, then run this again."
+    return "\nAll well. See it work: keyframe-mcp demo"

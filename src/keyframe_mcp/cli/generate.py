@@ -1,0 +1,86 @@
+"""`keyframe-mcp generate`: make a video without a host."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import anyio
+import click
+
+from keyframe_mcp.cli.session import ME, exit_code, follow, session, show_task
+from keyframe_mcp.engine import Engine, Started
+from keyframe_mcp.errors import InvalidInput, Problem
+from keyframe_mcp.task import Inputs, Mode
+
+MODES = "\n".join(f"  {mode:10} {mode.meaning}" for mode in Mode)
+
+
+@click.command(epilog=f"\b\nModes:\n{MODES}")
+@click.argument("mode", type=click.Choice([str(mode) for mode in Mode]))
+@click.option("--prompt", help="What happens, and how the camera moves.")
+@click.option("--prompt-start", help="animation: what it starts as.")
+@click.option("--prompt-end", help="animation: what it becomes.")
+@click.option("--first-image", help="flf2v: path, https URL or task:<id>.")
+@click.option("--last-image", help="flf2v: path, https URL or task:<id>.")
+@click.option("--image", help="i2v: path, https URL or task:<id> (its last frame).")
+@click.option("--model", help="provider/model; the best configured one by default.")
+@click.option("--duration", type=float, help="Seconds.")
+@click.option("--resolution", help="For example 720p.")
+@click.option("--aspect-ratio", help="For example 9:16.")
+@click.option("--negative-prompt", help="What to keep out.")
+@click.option("--seed", type=int, help="Repeat a seed to repeat a result.")
+@click.option("--num-inference-steps", type=int)
+@click.option("--guidance-scale", type=float)
+@click.option("--num-outputs", type=int)
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="An input only this model has.")
+@click.option("--strict/--no-strict", default=True, show_default=True, help="Refuse, or drop, what it cannot honour.")
+@click.option("--idempotency-key", help="The same key is the same task, and is paid once.")
+@click.option("--wait", type=float, default=1800, show_default=True, help="Seconds to wait for the video; 0 returns.")
+@click.option("--json", "as_json", is_flag=True, help="Print the task as JSON.")
+def generate(
+    mode: str,
+    model: str | None,
+    options: tuple[str, ...],
+    idempotency_key: str | None,
+    wait: float,
+    *,
+    strict: bool,
+    as_json: bool,
+    **inputs: Any,  # noqa: ANN401 - the options above, by our own names
+) -> None:
+    r"""Make a video and wait for it.
+
+    \b
+    keyframe-mcp generate flf2v --first-image dawn.png --last-image dusk.png
+    keyframe-mcp generate i2v --image task:kf_... --prompt "the camera slowly pulls back"
+    """
+    request = Inputs.model_validate({"mode": mode, "options": parsed(options)} | inputs)
+    start = partial(Engine.start, request=request, model=model, idempotency_key=idempotency_key, strict=strict)
+    sys.exit(anyio.run(partial(make, start, wait, as_json=as_json)))
+
+
+async def make(start: Callable[..., Awaitable[Started]], wait: float, *, as_json: bool) -> int:
+    """Start it, follow it, show it."""
+    async with session() as application:
+        started = await start(application.engine, caller=ME)
+        task = await follow(application, started.task, wait, quiet=as_json)
+        show_task(task, as_json=as_json)
+        return exit_code([task]) if wait else 0
+
+
+def parsed(options: tuple[str, ...]) -> dict[str, Any]:
+    """`fps=30` as a name and a number; what is not JSON is text."""
+    found: dict[str, Any] = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise InvalidInput(problems=[Problem("--option", f"{option!r} is not NAME=VALUE")])
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found

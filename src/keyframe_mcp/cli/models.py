@@ -1,0 +1,61 @@
+"""`keyframe-mcp models`: what can make a video."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import click
+
+from keyframe_mcp import catalog as catalogs
+from keyframe_mcp.adapters import DIALECTS
+from keyframe_mcp.cli.session import settings, show_json
+from keyframe_mcp.server.views import InputView, ModelView, model_view
+from keyframe_mcp.task import Mode
+
+
+@click.command()
+@click.argument("model_id", required=False)
+@click.option("--mode", type=click.Choice([str(mode) for mode in Mode]), help="Only models that can do this.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def models(model_id: str | None, mode: str | None, *, as_json: bool) -> None:
+    """List the models, or show one with every input."""
+    catalog = catalogs.load(settings().catalog_dir, DIALECTS)
+    found = [catalog.find(model_id)] if model_id else list(catalog.models(Mode(mode) if mode else None))
+    views = [model_view(each, configured=each.provider.key is None, whole=bool(model_id)) for each in found]
+    if as_json:
+        show_json([view.data() for view in views])
+        return
+    for view in views:
+        show(view)
+
+
+def show(view: ModelView) -> None:
+    """A model for people."""
+    kind = "AI video" if view.generative else "drawn on this machine"
+    click.echo(f"{view.model}  {', '.join(view.modes)}  {view.title} ({kind}; {view.price})")
+    if isinstance(view.inputs, str):
+        click.echo(f"  {view.inputs}")
+        return
+    for name, each in view.inputs.items():
+        click.echo(f"  {name:20} {facts(each)}")
+    for name, each in (view.options or {}).items():
+        click.echo(f"  options.{name:12} {facts(each)}")
+    click.echo(f"  {view.notes}\n  Source: {view.source}, looked at {view.verified}")
+
+
+def facts(each: InputView) -> str:
+    """An input's limits in a line."""
+    limits = {key: value for key, value in each.data().items() if key not in ("type", "required", "about")}
+    parts = [
+        each.type,
+        *(["required"] if each.required else []),
+        *(f"{key} {plain(value)}" for key, value in limits.items()),
+    ]
+    return ", ".join(parts) + (f". {each.about}" if each.about else "")
+
+
+def plain(value: object) -> str:
+    """A limit without Python's punctuation."""
+    if isinstance(value, list):
+        return "/".join(map(str, cast("list[object]", value)))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,54 @@
+"""`keyframe-mcp serve`: the MCP server."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import anyio
+import click
+
+from keyframe_mcp.cli.session import ME, session, settings
+from keyframe_mcp.engine import Caller
+from keyframe_mcp.server import build_server
+
+Transports = Literal["stdio", "http", "sse", "all"]
+
+# Whoever calls over a socket need not be the person whose files these are.
+VISITOR = Caller(owner="local", may_name_files=False)
+
+
+@click.command()
+@click.option(
+    "--transport",
+    type=click.Choice(["stdio", "http", "sse", "all"]),
+    default="stdio",
+    show_default=True,
+    help="stdio for a host that starts this process; http is Streamable HTTP on /mcp; sse is the older /sse; "
+    "all is http and sse from one port.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; only this machine's.")
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
+def serve(transport: Transports = "stdio", host: str = "127.0.0.1", port: int = 8765) -> None:
+    """Serve MCP.
+
+    Over http and sse, pictures are named by https URL or task:<id>; paths work over stdio only.
+    """
+    anyio.run(over_stdio) if transport == "stdio" else anyio.run(over_http, transport, host, port)
+
+
+async def over_stdio() -> None:
+    """Serve the host that started this process."""
+    from keyframe_mcp.server.stdio import serve_stdio  # noqa: PLC0415 - each transport imports only its own needs
+
+    async with session(settings()) as application:
+        await serve_stdio(build_server(application, ME), application)
+
+
+async def over_http(transport: Transports, host: str, port: int) -> None:
+    """Serve whoever connects from this machine."""
+    from keyframe_mcp.server.http import serve_http  # noqa: PLC0415 - as above
+
+    async with session(settings()) as application:
+        click.echo(f"keyframe-mcp listens on http://{host}:{port} ({transport})", err=True)
+        chosen = ("http", "sse") if transport == "all" else (transport,)
+        await serve_http(build_server(application, VISITOR), host, port, [each for each in chosen if each != "stdio"])

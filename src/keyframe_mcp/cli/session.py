@@ -1,0 +1,80 @@
+"""What the commands share: settings, the engine for as long as a command lasts, and how things are shown."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import click
+
+from keyframe_mcp.app import Application, open_application
+from keyframe_mcp.engine import Caller
+from keyframe_mcp.server.views import TaskView
+from keyframe_mcp.settings import Settings, read_settings
+from keyframe_mcp.task import Status, Task
+
+ME = Caller(owner="local", may_name_files=True)
+EXIT_OF = {Status.SUCCEEDED: 0, Status.FAILED: 1, Status.CANCELLED: 1, Status.UNKNOWN: 4}
+STILL_RUNNING = 5
+
+
+def settings() -> Settings:
+    """The settings of this process, and logging on standard error as they say."""
+    found = read_settings(os.environ, Path.cwd(), Path.home())
+    logging.basicConfig(
+        level=found.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    # Its INFO lines hold whole URLs, signatures included.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    return found
+
+
+@asynccontextmanager
+async def session(found: Settings | None = None) -> AsyncGenerator[Application]:
+    """The engine, running, for one command."""
+    async with open_application(found or settings(), Path.cwd()) as application:
+        yield application
+
+
+async def follow(application: Application, task: Task, seconds: float, *, quiet: bool) -> Task:
+    """Wait for a task with a progress bar on standard error."""
+    bar = click.progressbar(length=100, label=task.model, file=sys.stderr, hidden=quiet or not sys.stderr.isatty())
+    with bar:
+        latest = task
+        async for (latest,) in application.engine.follow([task.id], ME, seconds):
+            done = 100 if latest.status.is_settled else round(100 * (latest.progress or 0))
+            bar.update(max(0, done - bar.pos))
+    return latest
+
+
+def show_json(data: object) -> None:
+    """For programs: one JSON document on standard output."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def show_task(task: Task, *, as_json: bool) -> None:
+    """For people: what they need to know about a task."""
+    if as_json:
+        show_json(TaskView.of(task).data())
+        return
+    click.echo(f"{task.id}  {task.status}  {task.mode}  {task.model}")
+    for output in task.outputs:
+        click.echo(f"  {output.file}  {output.width}x{output.height}  {output.duration:g} s  {output.fps:g} fps")
+    if task.engine:
+        sure = "" if task.confidence is None else f", confidence {task.confidence:.2f}"
+        click.echo(f"  drawn with {task.engine}{sure}")
+    for warning in task.warnings:
+        click.echo(f"  note: {warning}")
+    if task.failure:
+        click.echo(f"  {task.failure.kind}: {task.failure.message}")
+        click.echo(f"  {task.failure.fix}")
+
+
+def exit_code(tasks: Sequence[Task]) -> int:
+    """The worst of what came of tasks."""
+    return max((EXIT_OF.get(task.status, STILL_RUNNING) for task in tasks), default=0)
