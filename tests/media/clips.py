@@ -10,7 +10,6 @@ from typing import cast
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -72,8 +71,7 @@ def make(
             stream.set_display_rotation(rotation)
         sound = None
         if audio:
-            codec_name = "libopus" if codec.startswith("libvpx") else "aac"
-            sound = cast("AudioStream", output.add_stream(codec_name, rate=audio_rate))
+            sound = output.add_stream("libopus" if codec.startswith("libvpx") else "aac", rate=audio_rate)
             sound.codec_context.layout = "stereo"
         for place in range(frames):
             pixels = picture(numbers[place] if numbers else place, *size)
@@ -138,3 +136,19 @@ def tone_blocks(seconds: float, pitch: float, rate: int) -> Iterator[AudioFrame]
         block.pts = start
         block.time_base = Fraction(1, rate)
         yield block
+
+
+def make_noise(path: Path, frames: int, size: tuple[int, int]) -> Path:
+    """What compresses worst."""
+    random = np.random.default_rng(0)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.options = {"preset": "ultrafast", "crf": "10"}
+        for place in range(frames):
+            pixels = random.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+            frame = VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts = place
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path

@@ -174,7 +174,8 @@ def test_sound_can_be_added(tmp_path):
     with av.open(str(tmp_path / "a.mp4")) as container:
         sound = container.streams.audio[0]
         assert (sound.codec_context.name, sound.codec_context.sample_rate) == ("aac", 48_000)
-        assert sound.duration and sound.time_base
+        assert sound.duration is not None
+        assert sound.time_base is not None
         assert float(sound.duration * sound.time_base) == pytest.approx(1, abs=0.05)
 
 

@@ -12,10 +12,10 @@ import click
 from keyframe_mcp import __version__
 from keyframe_mcp.errors import CallerError, KeyframeError, OperatorError
 
-EXIT_CODES = """\
-Exit codes: 0 done, 1 the video failed or was cancelled, 2 wrong arguments, 3 the server is not set up for this,
-4 the provider's trouble, 5 still running when the time was over.
-"""
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 the video failed or was cancelled, 2 wrong arguments, 3 this installation is not set up "
+    "for it, 4 the provider's trouble, 5 still running when the time was over."
+)
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -41,10 +41,13 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one."""
         del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        return getattr(importlib.import_module(module), name)
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+
+def load_command(name: str) -> click.Command:
+    """Import one command."""
+    module, _, attribute = COMMANDS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 @click.group(

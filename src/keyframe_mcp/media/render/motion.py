@@ -15,7 +15,7 @@ from keyframe_mcp.media.render.vision import even_out, gray, shrink, transform
 
 _ANALYSIS_SIDE = 640
 _GRID_SIDE = 208
-_SMALLEST_SIDE = 16  # dense flow refuses less
+_SMALLEST_SIDE = 64  # OpenCV's dense flow reads beyond the ends of much smaller pictures
 _MOVERS_FROM = 0.005  # of the picture
 
 

@@ -1,0 +1,60 @@
+# Two commands: `make demo` shows it working, `make test` checks everything. Both set up what they need in .venv.
+
+PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+  "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && break; done)
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help demo test lint types imports docs docs-check tests check format bench snapshots clean
+
+help:
+	@echo "make demo        watch an MCP client make a video, without a key"
+	@echo "make test        lint, types, import rules, documentation check, tests"
+	@echo "make docs        rewrite what is generated from the code"
+	@echo "make bench       measure, and write docs/performance.md"
+	@echo "make format      format the code"
+	@echo "make snapshots   accept the tool schemas as they are now"
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name it with make PYTHON=..."; exit 1; }
+	"$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev --editable '.[local]'
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/keyframe-mcp demo --output demo
+
+test check: lint types imports docs-check tests
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+docs: $(STAMP)
+	$(BIN)/python -m keyframe_mcp.docs
+
+docs-check: $(STAMP)
+	$(BIN)/python -m keyframe_mcp.docs --check
+
+tests: $(STAMP)
+	$(BIN)/python -m pytest
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/python bench/report.py
+
+snapshots: $(STAMP)
+	UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest tests/test_tool_schemas.py
+
+clean:
+	rm -rf .venv demo dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,189 @@
+"""Writes the parts of the documentation that are facts of the code. `--check` says whether they are stale.
+
+A file holds blocks between `<!-- begin generated: NAME -->` and `<!-- end generated -->`; `server.json` is generated
+whole from the package's version and settings.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import anyio
+import click
+
+from keyframe_mcp import __version__, errors
+from keyframe_mcp import catalog as catalogs
+from keyframe_mcp.app import open_application
+from keyframe_mcp.cli import COMMANDS, EXIT_CODES, cli, load_command
+from keyframe_mcp.cli.session import ME
+from keyframe_mcp.server import INSTRUCTIONS, build_server
+from keyframe_mcp.server.views import model_view, summary
+from keyframe_mcp.settings import PREFIX, Settings, read_settings
+from keyframe_mcp.task import NEXT, Mode
+
+BLOCK = re.compile(r"(<!-- begin generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
+HELP_WIDTH = 100
+
+
+def models_table() -> str:
+    """Every model, and what it takes."""
+    rows = ["| Model | Makes | Inputs (* required) | Price | Facts checked |", "|---|---|---|---|---|"]
+    for listed in catalogs.load().models():
+        view = model_view(listed, configured=True, whole=False)
+        modes = ", ".join(listed.model.modes and sorted(listed.model.modes))
+        kind = "" if listed.model.generative else " (drawn, not AI)"
+        inputs = summary(listed.model.inputs).replace("|", "\\|")
+        rows.append(f"| `{listed.id}`{kind} | {modes} | {inputs} | {view.price} | {listed.model.verified} |")
+    return "\n".join(rows)
+
+
+def modes_table() -> str:
+    """Every mode and its tool."""
+    rows = ["| Tool | Makes a video from |", "|---|---|"]
+    return "\n".join([*rows, *(f"| `generate_{mode}` | {mode.meaning.replace(' to video', '')} |" for mode in Mode)])
+
+
+def task_states() -> str:
+    """The life of a task, drawn from the table the store enforces."""
+    arrows = [f"    {one} --> {other}" for one in NEXT for other in sorted(NEXT[one])]
+    ends = [f"    {status} --> [*]" for status in NEXT if status.is_final]
+    return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> queued", *arrows, *ends, "```"])
+
+
+def error_table() -> str:
+    """Every error an agent can meet, with who can fix it."""
+    rows = ["| `kind` | What happened | What to do |", "|---|---|---|"]
+    for kind, error in sorted(errors.by_kind().items()):
+        if not error.__subclasses__() or error is errors.InvalidInput:
+            rows.append(f"| `{kind}` | {(error.__doc__ or '').strip()} | {error.fix} |")
+    return "\n".join(rows)
+
+
+def settings_table() -> str:
+    """Every environment variable."""
+    rows = ["| Variable | Meaning |", "|---|---|"]
+    for name, field in Settings.model_fields.items():
+        rows.append(f"| `{PREFIX}{name.upper()}` | {field.description} |")
+    return "\n".join(rows)
+
+
+def command_help() -> str:
+    """What `--help` says, for every command."""
+    context = click.Context(cli, info_name="keyframe-mcp", terminal_width=HELP_WIDTH, max_content_width=HELP_WIDTH)
+    commands = {name: load_command(name) for name in COMMANDS}
+    inner = {name: click.Context(each, info_name=name, parent=context) for name, each in commands.items()}
+    texts = [cli.get_help(context), *(each.get_help(inner[name]) for name, each in commands.items())]
+    return "\n\n".join(f"```text\n{text}\n```" for text in texts)
+
+
+def tools_reference() -> str:
+    """Every tool as a host sees it."""
+    parts: list[str] = []
+    for tool in anyio.run(listed_tools):
+        parts.append(f"### `{tool['name']}`\n\n{tool['description']}\n")
+        needed = tool["inputSchema"].get("required", [])
+        rows = ["| Argument | Type | |", "|---|---|---|"]
+        rows += [argument_row(name, each, name in needed) for name, each in tool["inputSchema"]["properties"].items()]
+        parts.append("\n".join(rows) + "\n")
+        output = tool.get("outputSchema", {}).get("properties")
+        gives = ", ".join(f"`{name}`" for name in output) if output else "a picture and a text"
+        parts.append(f"Gives: {gives}.\n")
+    return "\n".join(parts)
+
+
+def argument_row(name: str, schema: Mapping[str, Any], needed: bool) -> str:  # noqa: FBT001 - a cell of the table
+    """One argument."""
+    kind = " or ".join(map(str, schema["enum"])) if "enum" in schema else schema.get("type", "")
+    limits = "".join(
+        f" {word} {schema[key]}." for key, word in (("maximum", "At most"), ("default", "Default")) if key in schema
+    )
+    about = schema.get("description", "")
+    return f"| `{name}`{' *' if needed else ''} | {kind} | {about}{'.' if about and limits else ''}{limits} |"
+
+
+async def listed_tools() -> list[dict[str, Any]]:
+    """The tool list of a server that runs in a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"KEYFRAME_OUTPUT_DIR": f"{folder}/out", "KEYFRAME_STATE_DIR": f"{folder}/state"}
+        settings = read_settings(environment, Path(folder), Path(folder))
+        async with open_application(settings, Path(folder)) as application:
+            tools = await build_server(application, ME).list_tools()
+    return [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType(
+    {
+        "models": models_table,
+        "modes": modes_table,
+        "task-states": task_states,
+        "errors": error_table,
+        "error-tree": lambda: "```text\n" + (errors.__doc__ or "").partition("\n\n")[2].strip() + "\n```",
+        "settings": settings_table,
+        "command-help": command_help,
+        "exit-codes": EXIT_CODES.strip,
+        "tools": tools_reference,
+        "instructions": lambda: f"```text\n{INSTRUCTIONS}\n```",
+    }
+)
+
+
+def server_json() -> str:
+    """The MCP registry's entry (schema of 2025-12-11)."""
+    variables = [
+        {"name": PREFIX + name.upper(), "description": field.description, "isRequired": False, "isSecret": False}
+        | ({"format": "filepath"} if name.endswith("_dir") else {})
+        for name, field in Settings.model_fields.items()
+    ]
+    entry = {
+        "$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
+        "name": "io.github.keyframe-mcp/keyframe-mcp",
+        "title": "Keyframe",
+        "description": "Video generation: first-last-frame, image, text and prompt-to-prompt, over many providers.",
+        "version": __version__,
+        "packages": [
+            {
+                "registryType": "pypi",
+                "identifier": "keyframe-mcp",
+                "version": __version__,
+                "runtimeHint": "uvx",
+                "transport": {"type": "stdio"},
+                "environmentVariables": variables,
+            }
+        ],
+    }
+    return json.dumps(entry, indent=2) + "\n"
+
+
+def rendered(root: Path) -> Iterator[tuple[Path, str]]:
+    """Every file with generated parts, as it should be."""
+    made: dict[str, str] = {}
+    for path in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
+        text = path.read_text("utf-8")
+        for match in BLOCK.finditer(text):
+            made.setdefault(match["name"], BLOCKS[match["name"]]().rstrip())
+        yield path, BLOCK.sub(lambda match: f"{match[1]}{made[match['name']]}\n{match[3]}", text)
+    yield root / "server.json", server_json()
+
+
+def main(arguments: list[str], root: Path) -> int:
+    """Write, or with `--check` only compare. The exit code."""
+    stale = [(path, text) for path, text in rendered(root) if not path.exists() or path.read_text("utf-8") != text]
+    if "--check" in arguments:
+        for path, _ in stale:
+            click.echo(f"{path.relative_to(root)} is stale; run: make docs", err=True)
+        return 1 if stale else 0
+    for path, text in stale:
+        path.write_text(text, "utf-8")
+        click.echo(f"wrote {path.relative_to(root)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], Path.cwd()))

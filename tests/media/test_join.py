@@ -1,0 +1,207 @@
+"""Videos played one after another, made one."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keyframe_mcp.errors import InvalidInput, OutputUnwritable, UnreadableVideo
+from keyframe_mcp.media import join, video
+from keyframe_mcp.media.orders import JoinFacts, JoinVideos
+from media import clips
+
+REORDERED = {"bf": "3", "preset": "medium"}
+
+
+def joined(*paths: Path) -> JoinFacts:
+    return join.join(JoinVideos(paths=paths, to=paths[0].parent / "joined.mp4"))
+
+
+def numbers(path: Path) -> list[int]:
+    return [clips.number_in(video.to_rgb(frame)) for frame in clips.decode_all(path)]
+
+
+def steps(path: Path) -> set[int]:
+    """How far apart the frames are, in the file's own units."""
+    return {after - before for before, after in pairwise(frame.pts or 0 for frame in clips.decode_all(path))}
+
+
+def pitch(sound: np.ndarray, start: float, end: float) -> float:
+    """The loudest frequency between two seconds."""
+    part = sound[round(start * clips.SAMPLE_RATE) : round(end * clips.SAMPLE_RATE)]
+    return float(np.argmax(np.abs(np.fft.rfft(part))) * clips.SAMPLE_RATE / len(part))
+
+
+def loudness(sound: np.ndarray, start: float, end: float) -> float:
+    return float(np.abs(sound[round(start * clips.SAMPLE_RATE) : round(end * clips.SAMPLE_RATE)]).max())
+
+
+def test_videos_of_one_make_are_copied_to_the_last_bit(tmp_path: Path):
+    one = clips.make(tmp_path / "1.mp4", 30, options=REORDERED, numbers=range(30))
+    two = clips.make(tmp_path / "2.mp4", 40, options=REORDERED, numbers=range(60, 100))
+    facts = joined(one, two, one)
+    assert facts.method == "stream_copy"
+    assert facts.notes == ()
+    assert (facts.video.frames, facts.video.fps, facts.video.duration) == (100, 24, round(100 / 24, 3))
+    expected = [*clips.decode_all(one), *clips.decode_all(two), *clips.decode_all(one)]
+    frames = clips.decode_all(facts.path)
+    assert all(
+        np.array_equal(found.to_ndarray(), wanted.to_ndarray()) for found, wanted in zip(frames, expected, strict=True)
+    )
+    assert steps(facts.path) == {512}
+
+
+def test_copied_videos_keep_their_sound_in_step(tmp_path: Path):
+    one = clips.make(tmp_path / "1.mp4", 24, audio=1, tone=440)
+    two = clips.make(tmp_path / "2.mp4", 24, audio=1, tone=880, numbers=range(60, 84))
+    facts = joined(one, two, one, two)
+    sound = clips.sound_of(facts.path)
+    assert facts.method == "stream_copy"
+    assert facts.video.has_audio
+    assert len(sound) / clips.SAMPLE_RATE == pytest.approx(4, abs=0.03)
+    for second, wanted in enumerate((440, 880, 440, 880)):
+        assert pitch(sound, second + 0.1, second + 0.9) == pytest.approx(wanted, abs=3)
+        # the tone changes at the joint and not some blocks later
+        assert pitch(sound, second + 0.02, second + 0.12) == pytest.approx(wanted, abs=15)
+
+
+def test_a_silent_video_between_others_is_silent_for_as_long_as_it_lasts(tmp_path: Path):
+    one = clips.make(tmp_path / "1.mp4", 24, audio=1)
+    two = clips.make(tmp_path / "2.mp4", 36, numbers=range(60, 96))
+    facts = joined(one, two, one)
+    sound = clips.sound_of(facts.path)
+    assert facts.method == "stream_copy"
+    assert facts.notes == ("video 2 (2.mp4) has no sound and is silent",)
+    assert len(sound) / clips.SAMPLE_RATE == pytest.approx(3.5, abs=0.03)
+    assert loudness(sound, 0.1, 0.95) > 0.3
+    assert loudness(sound, 1.05, 2.45) < 0.01
+    assert loudness(sound, 2.55, 3.4) > 0.3
+
+
+def test_sound_that_is_longer_or_shorter_than_its_picture_is_cut_to_it(tmp_path: Path):
+    longer = clips.make(tmp_path / "1.mp4", 24, audio=1.7, tone=440)
+    shorter = clips.make(tmp_path / "2.mp4", 24, audio=0.5, tone=880, numbers=range(60, 84))
+    facts = joined(longer, shorter, longer)
+    sound = clips.sound_of(facts.path)
+    assert facts.video.duration == 3
+    assert len(sound) / clips.SAMPLE_RATE == pytest.approx(3, abs=0.03)
+    assert pitch(sound, 0.1, 0.95) == pytest.approx(440, abs=3)
+    assert pitch(sound, 1.05, 1.45) == pytest.approx(880, abs=5)
+    assert loudness(sound, 1.6, 1.95) < 0.01
+    assert pitch(sound, 2.1, 2.9) == pytest.approx(440, abs=3)
+
+
+def test_unlike_videos_are_encoded_at_the_size_and_rate_of_the_first(tmp_path: Path):
+    one = clips.make(tmp_path / "1.mp4", 24, audio=1)
+    two = clips.make(tmp_path / "2.webm", 45, rate=30, codec="libvpx", size=(128, 128), audio=1.5, tone=880)
+    facts = joined(one, two)
+    assert facts.method == "re_encode"
+    assert (facts.video.width, facts.video.height, facts.video.fps) == (160, 96, 24)
+    assert (facts.video.frames, facts.video.duration) == (60, 2.5)
+    assert facts.notes == (
+        "video 2 (2.webm) is 128 x 128; it was fitted into 160 x 96",
+        "video 2 (2.webm) has 30 frames a second; it was brought to 24",
+    )
+    sound = clips.sound_of(facts.path)
+    assert len(sound) / clips.SAMPLE_RATE == pytest.approx(2.5, abs=0.03)
+    assert pitch(sound, 0.1, 0.9) == pytest.approx(440, abs=3)
+    assert pitch(sound, 1.1, 2.4) == pytest.approx(880, abs=3)
+
+
+def test_another_shape_is_given_bars_and_not_stretched(tmp_path: Path):
+    one = clips.make(tmp_path / "1.mp4", 6)
+    two = clips.make(tmp_path / "2.mp4", 6, size=(96, 96), numbers=range(100, 106))
+    facts = joined(one, two)
+    last = np.asarray(video.to_rgb(clips.decode_all(facts.path)[-1]), float)
+    source = np.asarray(video.to_rgb(clips.decode_all(two)[-1]), float)
+    assert last[:, :28].max() < 30
+    assert last[:, 132:].max() < 30
+    assert np.abs(last[:, 32:128] - source).mean() < 8
+
+
+def test_a_variable_rate_becomes_constant_and_keeps_its_time(tmp_path: Path):
+    stamps = [place * 40 + (500 if place > 10 else 0) for place in range(20)]
+    steady = clips.make(tmp_path / "1.mp4", 24, numbers=range(100, 124))
+    jumping = clips.make(tmp_path / "2.mp4", 20, stamps=stamps)
+    facts = joined(steady, jumping)
+    found = numbers(facts.path)
+    assert facts.method == "re_encode"
+    assert found[:24] == list(range(100, 124))
+    assert found[24] == 0
+    assert found[-1] == 19
+    # the frame before the pause is held for it: half a second and its own 40 ms
+    assert found.count(10) == pytest.approx(0.54 * 24, abs=1)
+    assert len(steps(facts.path)) == 1
+
+
+def test_a_frame_shown_on_both_sides_of_the_joint_is_shown_once(tmp_path: Path):
+    one = clips.make(tmp_path / "1.mp4", 24, audio=1)
+    two = clips.make(tmp_path / "2.mp4", 24, numbers=range(23, 47), options=REORDERED, audio=1, tone=880)
+    facts = joined(one, two)
+    assert facts.method == "re_encode"
+    assert numbers(facts.path) == list(range(47))
+    assert facts.notes == ("video 2 (2.mp4) began with the frame before it; it is shown once",)
+    assert len(clips.sound_of(facts.path)) / clips.SAMPLE_RATE == pytest.approx(47 / 24, abs=0.03)
+
+
+def test_copying_keeps_a_repeated_frame_and_says_so(tmp_path: Path):
+    one = clips.make(tmp_path / "1.mp4", 24)
+    two = clips.make(tmp_path / "2.mp4", 24, numbers=range(23, 47))
+    facts = joined(one, two)
+    assert facts.method == "stream_copy"
+    assert facts.notes == ("video 2 (2.mp4) begins with the frame before it; copying keeps both",)
+    assert facts.video.frames == 48
+
+
+def test_gif_turned_and_single_frame_videos_can_be_joined(tmp_path: Path):
+    gif = clips.make_gif(tmp_path / "1.gif")
+    turned = clips.make(tmp_path / "2.mp4", 12, rotation=90)
+    single = clips.make(tmp_path / "3.mp4", 1, numbers=[99])
+    facts = joined(gif, turned, single)
+    assert (facts.video.width, facts.video.height, facts.video.fps) == (80, 60, 10)
+    assert facts.video.frames == 12 + 5 + 1
+    assert joined(turned, turned).video.height == 160
+
+
+def test_many_short_videos_do_not_drift(tmp_path: Path):
+    paths = [
+        clips.make(tmp_path / f"{place}.mp4", 7, rate=25, audio=7 / 25, size=(96, 64 + place % 2 * 16))
+        for place in range(8)
+    ]
+    facts = joined(*paths)
+    assert facts.method == "re_encode"
+    assert facts.video.frames == 56
+    assert len(clips.sound_of(facts.path)) / clips.SAMPLE_RATE == pytest.approx(56 / 25, abs=0.03)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_videos_are_refused(tmp_path: Path, count: int):
+    paths = tuple(clips.make(tmp_path / f"{place}.mp4", 2) for place in range(count))
+    with pytest.raises(InvalidInput, match="paths: give two or more videos to join"):
+        join.join(JoinVideos(paths=paths, to=tmp_path / "joined.mp4"))
+
+
+def test_the_bad_video_is_named_by_place_and_name(tmp_path: Path):
+    good = clips.make(tmp_path / "good.mp4", 4)
+    (tmp_path / "bad.mp4").write_bytes(good.read_bytes()[:500])
+    with pytest.raises(UnreadableVideo, match=r"^video 2 of 3, bad\.mp4: "):
+        joined(good, tmp_path / "bad.mp4", good)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.mp4", "good.mp4"]
+
+
+@pytest.mark.parametrize("second", [(160, 96), (96, 96)])
+def test_a_result_that_cannot_be_written_says_so(tmp_path: Path, second: tuple[int, int]):
+    paths = (clips.make(tmp_path / "1.mp4", 4), clips.make(tmp_path / "2.mp4", 4, size=second))
+    with pytest.raises(OutputUnwritable):
+        join.join(JoinVideos(paths=paths, to=tmp_path / "missing" / "joined.mp4"))
+
+
+def test_a_video_can_be_replaced_by_the_result(tmp_path: Path):
+    one = clips.make(tmp_path / "1.mp4", 6)
+    two = clips.make(tmp_path / "2.mp4", 6, numbers=range(50, 56))
+    facts = join.join(JoinVideos(paths=(one, two), to=one))
+    assert facts.video.frames == 12
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.mp4", "2.mp4"]
