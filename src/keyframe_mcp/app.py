@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,9 +22,8 @@ from keyframe_mcp.engine.engine import Engine
 from keyframe_mcp.engine.films import Films
 from keyframe_mcp.engine.intake import Intake
 from keyframe_mcp.engine.keeper import Keeper
-from keyframe_mcp.engine.sources import Sources
+from keyframe_mcp.engine.sources import Fetch, Sources
 from keyframe_mcp.engine.steps import Steps
-from keyframe_mcp.media.fetch import Fetcher
 from keyframe_mcp.media.files import Folders
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.runners.embedded import EmbeddedRunner
@@ -31,6 +31,14 @@ from keyframe_mcp.settings import Settings
 from keyframe_mcp.store.sqlite import SqliteStore
 
 KEEP_PICTURES_SECONDS = 30 * 24 * 3600
+
+
+class Closable(Protocol):
+    """Something with an end."""
+
+    async def aclose(self) -> None:
+        """Let go of everything."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -50,15 +58,12 @@ async def open_application(
 ) -> AsyncGenerator[Application]:
     """Everything started, and stopped at the end. Raises `OperatorError` when it cannot start."""
     catalog = catalogs.load(settings.catalog_dir, DIALECTS)
-    store = SqliteStore(settings.database, clock)
-    workshop = Workshop()
-    bulletin = Bulletin()
+    store, workshop, bulletin = SqliteStore(settings.database, clock), Workshop(), Bulletin()
     tidy(settings.state_dir / "pictures", clock() - KEEP_PICTURES_SECONDS)
-    async with anyio.create_task_group() as tasks:
+    async with closed_at_last(store), closed_at_last(workshop), anyio.create_task_group() as tasks:
         adapters = build_adapters(catalog, settings, workshop, tasks)
         folders = Folders(settings.allowed_dirs, working_dir)
-        fetcher = Fetcher(loopback=settings.allow_loopback)
-        sources = Sources(store, folders, fetcher, workshop, settings.state_dir / "pictures")
+        sources = Sources(store, folders, fetching(settings), workshop, settings.state_dir / "pictures")
         keeper = Keeper(settings.output_dir, workshop)
         steps = Steps(catalog, adapters, store, keeper, bulletin)
         engine = Engine(
@@ -74,16 +79,38 @@ async def open_application(
 
         async def stop() -> None:
             await runner.stop()
+            for adapter in adapters.values():
+                await adapter.aclose()
             await workshop.aclose()
             await store.aclose()
 
         try:
             yield Application(engine, settings, frozenset(adapters), stop)
         finally:
+            for adapter in adapters.values():
+                await adapter.aclose()
             tasks.cancel_scope.cancel()
-    with anyio.CancelScope(shield=True):
-        await workshop.aclose()
-        await store.aclose()
+
+
+@asynccontextmanager
+async def closed_at_last(thing: Closable) -> AsyncGenerator[None]:
+    """Close something however the block ends, and not half."""
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await thing.aclose()
+
+
+def fetching(settings: Settings) -> Fetch:
+    """How URLs are fetched, as the settings allow."""
+
+    async def fetch(url: str, into: IO[bytes], most_bytes: int, seconds: float) -> None:
+        from keyframe_mcp.media.fetch import Fetcher  # noqa: PLC0415 - httpx costs 50 ms that most starts never need
+
+        await Fetcher(loopback=settings.allow_loopback).fetch(url, into, most_bytes, seconds)
+
+    return fetch
 
 
 def build_adapters(catalog: Catalog, settings: Settings, workshop: Workshop, tasks: TaskGroup) -> Mapping[str, Adapter]:

@@ -21,7 +21,7 @@ import click
 from keyframe_mcp import __version__, errors
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.app import open_application
-from keyframe_mcp.cli import COMMANDS, EXIT_CODES, cli, load_command
+from keyframe_mcp.cli import COMMANDS, cli, load_command
 from keyframe_mcp.cli.session import ME
 from keyframe_mcp.server import INSTRUCTIONS, build_server
 from keyframe_mcp.server.views import model_view, summary
@@ -104,7 +104,7 @@ def argument_row(name: str, schema: Mapping[str, Any], needed: bool) -> str:  # 
     limits = "".join(
         f" {word} {schema[key]}." for key, word in (("maximum", "At most"), ("default", "Default")) if key in schema
     )
-    about = schema.get("description", "")
+    about = schema.get("description", "").replace("<", "&lt;")
     return f"| `{name}`{' *' if needed else ''} | {kind} | {about}{'.' if about and limits else ''}{limits} |"
 
 
@@ -127,7 +127,6 @@ BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType(
         "error-tree": lambda: "```text\n" + (errors.__doc__ or "").partition("\n\n")[2].strip() + "\n```",
         "settings": settings_table,
         "command-help": command_help,
-        "exit-codes": EXIT_CODES.strip,
         "tools": tools_reference,
         "instructions": lambda: f"```text\n{INSTRUCTIONS}\n```",
     }

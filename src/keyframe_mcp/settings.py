@@ -92,10 +92,15 @@ def is_set(value: str) -> bool:
 
 def folder(name: str, given: Mapping[str, str], default: Path, problems: list[str]) -> Path:
     """A folder setting. It must be absolute: a relative one would move with the host's working folder."""
-    path = Path(given.get(PREFIX + name, str(default))).expanduser()
+    path = path_of(given.get(PREFIX + name, str(default)))
     if not path.is_absolute():
         problems.append(f"{PREFIX}{name}={path} is not an absolute path; write it from the root, or from ~")
     return path
+
+
+def path_of(text: str) -> Path:
+    """A path with `~` filled in. Nobody's home stays as written, and is then found not to be absolute."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for a user there is not
 
 
 def allowed(
@@ -104,7 +109,7 @@ def allowed(
     """The folders that may be read. Some hosts start servers in / or in the home folder: those are too much."""
     name = PREFIX + "ALLOWED_DIRS"
     if name in given:
-        folders = [Path(part).expanduser() for part in given[name].split(os.pathsep) if part.strip()]
+        folders = [path_of(part) for part in given[name].split(os.pathsep) if part.strip()]
         problems.extend(f"{name}: {path} is not an absolute path" for path in folders if not path.is_absolute())
         return tuple(dict.fromkeys([*folders, output_dir]))
     too_much = working_dir in (home, *home.parents) or working_dir == Path(working_dir.anchor)
@@ -116,7 +121,7 @@ def catalog_dir(given: Mapping[str, str], problems: list[str]) -> Path | None:
     name = PREFIX + "CATALOG_DIR"
     if name not in given:
         return None
-    path = Path(given[name]).expanduser()
+    path = path_of(given[name])
     if not path.is_dir():
         problems.append(f"{name}={path} is not a folder; create it, or unset the variable")
     return path

@@ -11,6 +11,7 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image
@@ -94,11 +95,18 @@ def make_gif(path: Path, frames: int = 12, size: tuple[int, int] = (80, 60)) -> 
     return path
 
 
-def make_song(path: Path, seconds: float = 1) -> Path:
-    """An MP4 with sound and no picture."""
+def make_song(path: Path, seconds: float = 1, *, cover: bool = False) -> Path:
+    """An MP4 with sound and no picture but its cover."""
     with av.open(str(path), "w", format="mp4") as output:
         sound = output.add_stream("aac", rate=SAMPLE_RATE)
         sound.codec_context.layout = "stereo"
+        if cover:
+            image = output.add_stream("png", rate=1)
+            image.width, image.height, image.pix_fmt = 160, 96, "rgb24"
+            image.disposition = Disposition.attached_pic
+            frame = VideoFrame.from_ndarray(picture(0), format="rgb24")
+            frame.pts = 0
+            output.mux(image.encode(frame))
         for block in tone_blocks(seconds, 440, SAMPLE_RATE):
             output.mux(sound.encode(block))
         output.mux(sound.encode(None))

@@ -106,6 +106,10 @@ def test_right_to_left_lines_are_put_in_the_order_they_are_read():
     assert bar_first < bar_second
 
 
+def test_words_of_one_script_are_drawn_together_with_the_spaces_between_them():
+    assert [run.text for run in fonts._runs_as_seen("ܫܠܡܐ ܥܠܡܐ")] == ["ܫܠܡܐ ܥܠܡܐ"]
+
+
 def test_lines_break_at_spaces_and_fit():
     text = "The quick brown fox jumps over the lazy dog and runs far away " * 3
     lines = fonts.wrap(text, 20, 200)

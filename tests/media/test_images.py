@@ -241,12 +241,16 @@ def test_the_first_frame_of_a_truncated_animation_is_used(tmp_path: Path):
 
 
 def test_a_flipped_bit_in_a_png_is_noticed(tmp_path: Path):
-    gradient().save(tmp_path / "bad.png")
-    content = bytearray((tmp_path / "bad.png").read_bytes())
-    content[content.index(b"IDAT") + 40] ^= 4
-    (tmp_path / "bad.png").write_bytes(content)
-    with pytest.raises(UnreadableImage, match="damaged"):
-        images.load(tmp_path / "bad.png")
+    gradient().save(tmp_path / "good.png")
+    good = (tmp_path / "good.png").read_bytes()
+    pixels = good.index(b"IDAT") + 4
+    length = int.from_bytes(good[pixels - 8 : pixels - 4], "big")
+    for place in (pixels + 40, pixels + length - 2, pixels + length):
+        content = bytearray(good)
+        content[place] ^= 4
+        (tmp_path / "bad.png").write_bytes(content)
+        with pytest.raises(UnreadableImage, match="damaged"):
+            images.load(tmp_path / "bad.png")
 
 
 @pytest.mark.parametrize(

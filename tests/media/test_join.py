@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from keyframe_mcp.errors import InvalidInput, OutputUnwritable, UnreadableVideo
-from keyframe_mcp.media import join, video
+from keyframe_mcp.media import join, sound, video
 from keyframe_mcp.media.orders import JoinFacts, JoinVideos
 from media import clips
 
@@ -29,14 +30,14 @@ def steps(path: Path) -> set[int]:
     return {after - before for before, after in pairwise(frame.pts or 0 for frame in clips.decode_all(path))}
 
 
-def pitch(sound: np.ndarray, start: float, end: float) -> float:
+def pitch(heard: np.ndarray, start: float, end: float) -> float:
     """The loudest frequency between two seconds."""
-    part = sound[round(start * clips.SAMPLE_RATE) : round(end * clips.SAMPLE_RATE)]
+    part = heard[round(start * clips.SAMPLE_RATE) : round(end * clips.SAMPLE_RATE)]
     return float(np.argmax(np.abs(np.fft.rfft(part))) * clips.SAMPLE_RATE / len(part))
 
 
-def loudness(sound: np.ndarray, start: float, end: float) -> float:
-    return float(np.abs(sound[round(start * clips.SAMPLE_RATE) : round(end * clips.SAMPLE_RATE)]).max())
+def loudness(heard: np.ndarray, start: float, end: float) -> float:
+    return float(np.abs(heard[round(start * clips.SAMPLE_RATE) : round(end * clips.SAMPLE_RATE)]).max())
 
 
 def test_videos_of_one_make_are_copied_to_the_last_bit(tmp_path: Path):
@@ -58,40 +59,40 @@ def test_copied_videos_keep_their_sound_in_step(tmp_path: Path):
     one = clips.make(tmp_path / "1.mp4", 24, audio=1, tone=440)
     two = clips.make(tmp_path / "2.mp4", 24, audio=1, tone=880, numbers=range(60, 84))
     facts = joined(one, two, one, two)
-    sound = clips.sound_of(facts.path)
+    heard = clips.sound_of(facts.path)
     assert facts.method == "stream_copy"
     assert facts.video.has_audio
-    assert len(sound) / clips.SAMPLE_RATE == pytest.approx(4, abs=0.03)
+    assert len(heard) / clips.SAMPLE_RATE == pytest.approx(4, abs=0.03)
     for second, wanted in enumerate((440, 880, 440, 880)):
-        assert pitch(sound, second + 0.1, second + 0.9) == pytest.approx(wanted, abs=3)
+        assert pitch(heard, second + 0.1, second + 0.9) == pytest.approx(wanted, abs=3)
         # the tone changes at the joint and not some blocks later
-        assert pitch(sound, second + 0.02, second + 0.12) == pytest.approx(wanted, abs=15)
+        assert pitch(heard, second + 0.02, second + 0.12) == pytest.approx(wanted, abs=15)
 
 
 def test_a_silent_video_between_others_is_silent_for_as_long_as_it_lasts(tmp_path: Path):
     one = clips.make(tmp_path / "1.mp4", 24, audio=1)
     two = clips.make(tmp_path / "2.mp4", 36, numbers=range(60, 96))
     facts = joined(one, two, one)
-    sound = clips.sound_of(facts.path)
+    heard = clips.sound_of(facts.path)
     assert facts.method == "stream_copy"
     assert facts.notes == ("video 2 (2.mp4) has no sound and is silent",)
-    assert len(sound) / clips.SAMPLE_RATE == pytest.approx(3.5, abs=0.03)
-    assert loudness(sound, 0.1, 0.95) > 0.3
-    assert loudness(sound, 1.05, 2.45) < 0.01
-    assert loudness(sound, 2.55, 3.4) > 0.3
+    assert len(heard) / clips.SAMPLE_RATE == pytest.approx(3.5, abs=0.03)
+    assert loudness(heard, 0.1, 0.95) > 0.3
+    assert loudness(heard, 1.05, 2.45) < 0.01
+    assert loudness(heard, 2.55, 3.4) > 0.3
 
 
 def test_sound_that_is_longer_or_shorter_than_its_picture_is_cut_to_it(tmp_path: Path):
     longer = clips.make(tmp_path / "1.mp4", 24, audio=1.7, tone=440)
     shorter = clips.make(tmp_path / "2.mp4", 24, audio=0.5, tone=880, numbers=range(60, 84))
     facts = joined(longer, shorter, longer)
-    sound = clips.sound_of(facts.path)
+    heard = clips.sound_of(facts.path)
     assert facts.video.duration == 3
-    assert len(sound) / clips.SAMPLE_RATE == pytest.approx(3, abs=0.03)
-    assert pitch(sound, 0.1, 0.95) == pytest.approx(440, abs=3)
-    assert pitch(sound, 1.05, 1.45) == pytest.approx(880, abs=5)
-    assert loudness(sound, 1.6, 1.95) < 0.01
-    assert pitch(sound, 2.1, 2.9) == pytest.approx(440, abs=3)
+    assert len(heard) / clips.SAMPLE_RATE == pytest.approx(3, abs=0.03)
+    assert pitch(heard, 0.1, 0.95) == pytest.approx(440, abs=3)
+    assert pitch(heard, 1.05, 1.45) == pytest.approx(880, abs=5)
+    assert loudness(heard, 1.6, 1.95) < 0.01
+    assert pitch(heard, 2.1, 2.9) == pytest.approx(440, abs=3)
 
 
 def test_unlike_videos_are_encoded_at_the_size_and_rate_of_the_first(tmp_path: Path):
@@ -105,10 +106,10 @@ def test_unlike_videos_are_encoded_at_the_size_and_rate_of_the_first(tmp_path: P
         "video 2 (2.webm) is 128 x 128; it was fitted into 160 x 96",
         "video 2 (2.webm) has 30 frames a second; it was brought to 24",
     )
-    sound = clips.sound_of(facts.path)
-    assert len(sound) / clips.SAMPLE_RATE == pytest.approx(2.5, abs=0.03)
-    assert pitch(sound, 0.1, 0.9) == pytest.approx(440, abs=3)
-    assert pitch(sound, 1.1, 2.4) == pytest.approx(880, abs=3)
+    heard = clips.sound_of(facts.path)
+    assert len(heard) / clips.SAMPLE_RATE == pytest.approx(2.5, abs=0.03)
+    assert pitch(heard, 0.1, 0.9) == pytest.approx(440, abs=3)
+    assert pitch(heard, 1.1, 2.4) == pytest.approx(880, abs=3)
 
 
 def test_another_shape_is_given_bars_and_not_stretched(tmp_path: Path):
@@ -163,18 +164,72 @@ def test_gif_turned_and_single_frame_videos_can_be_joined(tmp_path: Path):
     facts = joined(gif, turned, single)
     assert (facts.video.width, facts.video.height, facts.video.fps) == (80, 60, 10)
     assert facts.video.frames == 12 + 5 + 1
-    assert joined(turned, turned).video.height == 160
+
+
+def test_turned_videos_stay_turned(tmp_path: Path):
+    turned = clips.make(tmp_path / "1.mp4", 12, rotation=90)
+    straight = clips.make(tmp_path / "2.mp4", 12)
+    upright = np.asarray(video.to_rgb(clips.decode_all(turned)[0]), float)
+    for other, method in ((turned, "stream_copy"), (straight, "re_encode")):
+        facts = joined(turned, other)
+        assert (facts.method, facts.video.width, facts.video.height) == (method, 96, 160)
+        assert np.abs(np.asarray(video.to_rgb(clips.decode_all(facts.path)[0]), float) - upright).mean() < 8
+
+
+def test_videos_a_decoder_could_not_read_in_a_row_are_not_copied(tmp_path: Path):
+    one = clips.make(tmp_path / "1.mp4", 24)
+    two = clips.make(tmp_path / "2.mp4", 24, numbers=range(60, 84), options={"x264-params": "cabac=1"})
+    facts = joined(one, two)
+    assert facts.method == "re_encode"
+    assert numbers(facts.path) == [*range(24), *range(60, 84)]
+
+
+def test_a_video_whose_clock_does_not_begin_at_nought_follows_on_without_a_gap(tmp_path: Path):
+    moments = [place * 40 for place in range(12)]
+    one = clips.make(tmp_path / "1.mp4", 12, rate=25, stamps=moments)
+    late = [500 + moment for moment in moments]
+    two = clips.make(tmp_path / "2.mp4", 12, rate=25, stamps=late, numbers=range(60, 72))
+    facts = joined(one, two)
+    assert facts.method == "stream_copy"
+    assert numbers(facts.path) == [*range(12), *range(60, 72)]
+    assert facts.video.duration == pytest.approx(24 * 0.04, abs=0.01)
+    assert len(steps(facts.path)) == 1
+
+
+def test_frames_an_edit_list_hides_stay_hidden(tmp_path: Path):
+    stamps = [place * 40 - 240 for place in range(24)]
+    edited = clips.make(tmp_path / "1.mp4", 24, rate=25, stamps=stamps, options=REORDERED)
+    facts = joined(edited, edited)
+    assert facts.method == "re_encode"
+    assert numbers(facts.path) == [*range(6, 24), *range(6, 24)]
 
 
 def test_many_short_videos_do_not_drift(tmp_path: Path):
-    paths = [
-        clips.make(tmp_path / f"{place}.mp4", 7, rate=25, audio=7 / 25, size=(96, 64 + place % 2 * 16))
-        for place in range(8)
-    ]
-    facts = joined(*paths)
+    first = clips.make(tmp_path / "first.mp4", 7, rate=25, audio=7 / 25)
+    short = clips.make(tmp_path / "short.mp4", 4, rate=30, audio=4 / 30, numbers=range(60, 64))
+    facts = joined(first, *[short] * 12)
     assert facts.method == "re_encode"
-    assert facts.video.frames == 56
-    assert len(clips.sound_of(facts.path)) / clips.SAMPLE_RATE == pytest.approx(56 / 25, abs=0.03)
+    # 0.28 s and twelve times 0.1333 s are 47 frames; rounded one by one they would be 43
+    assert facts.video.frames == 47
+    assert len(clips.sound_of(facts.path)) / clips.SAMPLE_RATE == pytest.approx(1.88, abs=0.03)
+
+
+@pytest.mark.parametrize(("start", "samples"), [(0, 48_000), (0, 40_001), (0.25, 7), (0.5, 60_000), (-0.5, 60_000)])
+def test_the_sound_of_a_clip_is_cut_to_the_very_sample(tmp_path: Path, start: float, samples: int):
+    path = clips.make(tmp_path / "1.mp4", 24, audio=1)
+    blocks = list(sound.blocks(path, Fraction(start), samples, 1000))
+    heard = np.concatenate([block.to_ndarray()[0] for block in blocks])
+    assert len(heard) == samples
+    stamp = 1000
+    for block in blocks:
+        assert block.pts == stamp
+        stamp += block.samples
+    # the tone lasts from 0 to 1 by the file's clock
+    middle = round((0.6 - start) * clips.SAMPLE_RATE)
+    if middle + 2400 < samples:
+        assert np.abs(heard[middle : middle + 2400]).max() > 0.3
+    assert not heard[: max(0, round((-start - 0.03) * clips.SAMPLE_RATE))].any()
+    assert np.abs(heard[round((1.03 - start) * clips.SAMPLE_RATE) :]).max(initial=0) < 0.01
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -182,6 +237,12 @@ def test_fewer_than_two_videos_are_refused(tmp_path: Path, count: int):
     paths = tuple(clips.make(tmp_path / f"{place}.mp4", 2) for place in range(count))
     with pytest.raises(InvalidInput, match="paths: give two or more videos to join"):
         join.join(JoinVideos(paths=paths, to=tmp_path / "joined.mp4"))
+
+
+def test_more_than_an_hour_is_refused(tmp_path: Path):
+    long = clips.make(tmp_path / "1.mp4", 3, stamps=[0, 40, 2_000_000])
+    with pytest.raises(InvalidInput, match="paths: together they last 4000 s; join at most 3600 s at a time"):
+        joined(long, long)
 
 
 def test_the_bad_video_is_named_by_place_and_name(tmp_path: Path):

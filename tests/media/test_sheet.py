@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,11 @@ def test_no_cell_is_empty_and_each_shows_its_frame(tmp_path: Path, wanted: int, 
         other = np.asarray(video.to_rgb(frames[cell.frame - 3]), float)[size[1] // 2 :]
         assert np.abs(shown - expected).mean() < 6
         assert np.abs(shown - expected).mean() < np.abs(shown - other).mean()
+
+
+def test_one_cell_is_too_few_for_the_first_and_the_last_frame(tmp_path: Path):
+    known = video.survey(clips.make(tmp_path / "video.mp4", 30))
+    assert sheet.choose_grid(replace(known, width=1920, height=1080), 1, 1456).cells == 2
 
 
 def test_every_tile_is_labelled_in_white_on_black(tmp_path: Path):

@@ -47,6 +47,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "mpeg4.avi": {"codec": "mpeg4", "frames": 80},
     "turned.mp4": {"rotation": 90, "frames": 60},
     "ntsc.mp4": {"rate": Fraction(30000, 1001), "frames": 70},
+    "edited.mp4": {"frames": 60, "stamps": [place * 40 - 480 for place in range(60)], "options": REORDERED},
+    "late.mp4": {"frames": 60, "stamps": [place * 40 + 700 for place in range(60)]},
     "single.mp4": {"frames": 1},
 }
 CUT = ("reordered.mp4", "open_group.mkv", "transport.ts", "fragmented.mp4", "vp9.webm")
@@ -168,6 +170,15 @@ def test_the_mime_type_is_that_of_the_container_whatever_the_name(
     assert video.probe(ProbeVideo(path=disguised)).mime_type == mime_type
 
 
+def test_frames_an_edit_list_hides_are_not_counted(shelf: Path, tmp_path: Path):
+    facts = video.probe(ProbeVideo(path=shelf / "edited.mp4"))
+    assert facts.frames == 48
+    assert facts.duration == pytest.approx(48 * 0.04, abs=0.01)
+    first = video.extract(ExtractFrame(path=shelf / "edited.mp4", at="first", to=tmp_path / "first.png"))
+    with Image.open(first.path) as image:
+        assert clips.number_in(image) == 12
+
+
 def test_a_gif_is_a_video(shelf: Path, tmp_path: Path):
     facts = video.probe(ProbeVideo(path=shelf / "moving.gif"))
     assert (facts.width, facts.height, facts.frames, facts.duration, facts.fps) == (80, 60, 12, 1.2, 10)
@@ -251,6 +262,14 @@ def test_a_video_without_its_index_and_one_without_its_frames_are_refused(plain:
 
 def test_sound_without_a_picture_is_refused_as_that(tmp_path: Path):
     path = clips.make_song(tmp_path / "song.mp4")
+    with pytest.raises(UnreadableVideo, match="holds sound and no picture"):
+        video.probe(ProbeVideo(path=path))
+
+
+def test_the_cover_of_a_song_is_not_a_video(tmp_path: Path):
+    path = clips.make_song(tmp_path / "song.m4a", cover=True)
+    with av.open(str(path)) as container:
+        assert len(container.streams.video) == 1
     with pytest.raises(UnreadableVideo, match="holds sound and no picture"):
         video.probe(ProbeVideo(path=path))
 

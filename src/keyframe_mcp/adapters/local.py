@@ -25,9 +25,9 @@ from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.task import Failure, Status
 
 MOST_STARTS = 3
-SILENT_SECONDS = 15  # a render another process started and has not reported on for this long has died
+SILENT_SECONDS = 5  # a render another process started and has not reported on for this long has died
 TIME_LIMIT = 1800
-PULSE_SECONDS = 5
+PULSE_SECONDS = 1
 
 
 class LocalAdapter:
@@ -90,8 +90,9 @@ class LocalAdapter:
         return True
 
     async def aclose(self) -> None:
-        """Stop what is running. Its orders stay and are taken up at the next start."""
+        """Stop what is running. Its orders stay, and whoever asks after them next starts them again."""
         for render in list(self._running.values()):
+            render.release()
             if render.scope is not None:
                 render.scope.cancel()
 
@@ -154,6 +155,11 @@ class Render:
     def pulse(self) -> None:
         """Tell other processes that it is alive, and how far it is."""
         self.write("progress", f"{self.progress:.3f}")
+
+    def release(self) -> None:
+        """Tell other processes that nobody is at it any more, and that it did nothing wrong."""
+        (self.folder / "progress").unlink(missing_ok=True)
+        self.write("starts", str(max(0, self.starts() - 1)))
 
     def outcome(self) -> Report | None:
         """How it ended, if it has."""

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -88,6 +88,8 @@ def read(file: Traversable, dialects: frozenset[str]) -> Provider:
         raise InvalidCatalogue(f"{file}: a file name is a provider id: small letters, digits, - and _")
     try:
         content = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise InvalidCatalogue(f"{file}: cannot be read: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidCatalogue(f"{file}: not TOML: {error}") from None
     try:
@@ -107,7 +109,9 @@ def explain(content: Mapping[str, Any], error: ValidationError) -> Iterator[str]
         where = list(mistake["loc"])
         at = ""
         if where[:1] == ["models"] and len(where) > 1 and isinstance(where[1], int):
-            at = f"model {content['models'][where[1]].get('id', where[1])!r}, "
+            model = content["models"][where[1]]
+            named = cast("Mapping[str, Any]", model if isinstance(model, dict) else {})
+            at = f"model {named.get('id', where[1])!r}, "
             where = where[2:]
         key = ".".join(map(str, where)) or "the entry"
         yield f"{at}key {key!r}: {mistake['msg'].removeprefix('Value error, ')}"

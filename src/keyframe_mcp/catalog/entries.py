@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -23,6 +25,19 @@ NEEDS: dict[Mode, frozenset[str]] = {
 
 UNIFIED = frozenset(Inputs.model_fields) - {"mode", "options"}
 
+TYPES: Mapping[str, tuple[type, ...]] = MappingProxyType(
+    {"string": (str,), "image": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float)}
+)
+
+
+def is_a(kind: str, value: object) -> bool:
+    """Whether a value is of a type. 5.0 is an integer, as in JSON; True is none."""
+    if isinstance(value, bool):
+        return kind == "boolean"
+    if kind == "integer" and isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, TYPES[kind])
+
 
 class Entry(BaseModel):
     """Frozen, and a key nobody knows is an error: it is nearly always a spelling mistake."""
@@ -41,15 +56,25 @@ class Input(Entry):
     """What is sent when the caller says nothing. Leave it out to let the provider decide."""
     values: list[Value] | dict[str, Value] | None = None
     """Accepted values; a table also says how each is spelled on the wire."""
-    min: float | None = None
-    max: float | None = None
-    step: float | None = None
+    min: int | float | None = None
+    max: int | float | None = None
+    step: Annotated[int | float, Field(gt=0)] | None = None
     max_length: int | None = None
     modes: frozenset[Mode] | None = None
     """The modes it belongs to, when not all of the model's."""
     unused: str | None = None
     """Why the model accepts it and makes nothing of it. Becomes a warning in the result."""
     about: str = ""
+
+    @model_validator(mode="after")
+    def values_suit_the_type(self) -> Self:
+        """A value of another type could never be given, and a range the wrong way round has nothing in it."""
+        for value in (self.default, *(self.values or ())):
+            if value is not None and not is_a(self.type, value):
+                raise ValueError(f"{value!r} is not of type {self.type!r}")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
 
     @model_validator(mode="after")
     def limits_agree(self) -> Self:

@@ -7,19 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from keyframe_mcp.catalog.entries import Input, Model, Value
+from keyframe_mcp.catalog.entries import Input, Model, Value, is_a
 from keyframe_mcp.errors import Problem
 from keyframe_mcp.task import Inputs
 
 DROP = " Leave it out, or pass strict=false to drop it"
-
-TYPES: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "image": (str,),
-    "boolean": (bool,),
-    "integer": (int,),
-    "number": (int, float),
-}
 
 
 @dataclass(frozen=True)
@@ -49,10 +41,10 @@ def check(model_id: str, model: Model, request: Inputs, *, strict: bool = True) 
     named = [("", name, spec, given.get(name)) for name, spec in specs.items()]
     named += [("options.", name, spec, request.options.get(name)) for name, spec in model.options.items()]
     found = [one_input(model_id, *each) for each in named]
-    pictures = {name: spec.wire or name for name, spec in specs.items() if spec.type == "image" and name in given}
+    shown = [name for name, spec in specs.items() if spec.type == "image" and spec.unused is None and name in given]
     return Checked(
         wire={key: value for each in found for key, value in each.wire.items()},
-        pictures=pictures,
+        pictures={name: specs[name].wire or name for name in shown},
         problems=(
             *(Problem(each.argument, each.message + DROP) for each in strange if strict),
             *(problem for each in found for problem in each.problems),
@@ -95,8 +87,8 @@ def missing(model_id: str, name: str, spec: Input) -> list[Problem]:
 
 def wrong(name: str, spec: Input, value: object) -> list[Problem]:
     """What is wrong with one value, with the nearest one that would have worked."""
-    if not isinstance(value, TYPES[spec.type]) or (isinstance(value, bool) and spec.type != "boolean"):
-        return [Problem(name, f"{value!r} is not {'an' if spec.type[0] in 'aeiou' else 'a'} {spec.type}")]
+    if not is_a(spec.type, value):
+        return [Problem(name, f"{quoted(value)} is not {'an' if spec.type[0] in 'aeiou' else 'a'} {spec.type}")]
     if spec.values is not None:
         return [] if value in spec.values else [Problem(name, not_among(value, list(spec.values)))]
     if isinstance(value, str):
@@ -115,37 +107,70 @@ def text_problems(name: str, spec: Input, value: str) -> list[Problem]:
 
 def number_problems(name: str, spec: Input, value: float) -> list[Problem]:
     """A number outside its range, or between its steps."""
-    if not math.isfinite(value):
-        return [Problem(name, f"{value} is not a number that can be used")]
+    if not is_finite(value):
+        return [Problem(name, f"{quoted(value)} is not a number that can be used")]
     low, high = spec.min, spec.max
     if (low is not None and value < low) or (high is not None and value > high):
         nearest = low if low is not None and value < low else high
-        return [Problem(name, f"{value:g} is not within {bounds(low, high)}; nearest: {nearest:g}")]
-    if spec.step is not None and abs((value - (low or 0)) / spec.step % 1) > 1e-9:
-        nearest = (low or 0) + round((value - (low or 0)) / spec.step) * spec.step
-        return [Problem(name, f"{value:g} is not a step of {spec.step:g}; nearest: {nearest:g}")]
-    return []
+        return [Problem(name, f"{plain(value)} is not within {bounds(low, high)}; nearest: {plain(nearest)}")]
+    return [] if spec.step is None else step_problems(name, value, spec.step, low or 0, high)
+
+
+def step_problems(name: str, value: float, step: float, start: float, high: float | None) -> list[Problem]:
+    """A number between its steps. A hair beside one is on it: 0.3 is three times 0.1."""
+    beside = math.remainder(value - start, step)
+    if abs(beside) <= step * 1e-6:
+        return []
+    nearest = value - beside
+    if high is not None and nearest > high:
+        nearest -= step
+    return [Problem(name, f"{plain(value)} is not a step of {plain(step)}; nearest: {plain(round(nearest, 9))}")]
+
+
+def is_finite(value: float) -> bool:
+    """Whether a number has a size; one too large for any arithmetic has none here."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def plain(value: float | None) -> str:
+    """A number with every digit: a rounded limit would be refused in its turn."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
+
+
+def quoted(value: object) -> str:
+    """A value for an error text, cut where it gets long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def bounds(low: float | None, high: float | None) -> str:
     """A range in words."""
     if low is None:
-        return f"at most {high:g}"
-    return f"{low:g} to {high:g}" if high is not None else f"at least {low:g}"
+        return f"at most {plain(high)}"
+    return f"{plain(low)} to {plain(high)}" if high is not None else f"at least {plain(low)}"
 
 
 def not_among(value: object, values: list[Value]) -> str:
     """That a value is not accepted, with the nearest that is."""
-    text = f"{value!r} is not one of {', '.join(map(str, values))}"
+    text = f"{quoted(value)} is not one of {', '.join(map(str, values))}"
     numbers = [each for each in values if isinstance(each, int | float)]
     if isinstance(value, int | float) and numbers:
         return f"{text}; nearest: {min(numbers, key=lambda each: abs(each - value))}"
-    near = get_close_matches(str(value), map(str, values), n=1, cutoff=0.3)
+    near = get_close_matches(str(value)[:80], map(str, values), n=1, cutoff=0.3)
     return f"{text}; did you mean {near[0]}?" if near else text
 
 
 def spelled(spec: Input, value: object) -> Value:
-    """A value as the provider writes it. One of a wrong type stays as it is: it is refused anyway."""
+    """A value as the provider writes it, 5 and not 5.0. One of a wrong type stays as it is: it is refused anyway."""
     if isinstance(spec.values, dict) and isinstance(value, str):
         return spec.values.get(value, value)
+    if isinstance(spec.values, list):
+        return next((each for each in spec.values if each == value), str(value))
+    if spec.type == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)
     return value if isinstance(value, str | int | float) else str(value)

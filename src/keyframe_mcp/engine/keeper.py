@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -64,7 +65,8 @@ def move(made: Path, kept: Path) -> None:
             os.fsync(target.fileno())
         unfinished.replace(kept)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
         raise OutputUnwritable(
             f"the video is made, but {kept} cannot be written ({error.strerror}); "
             "free space or fix the folder, it is tried again by itself"

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
@@ -20,13 +20,15 @@ import anyio.to_thread
 
 from keyframe_mcp.engine.caller import Caller
 from keyframe_mcp.errors import InvalidInput, NotReady
-from keyframe_mcp.media.fetch import Fetcher
 from keyframe_mcp.media.files import Folders
 from keyframe_mcp.media.orders import CheckImage, ExtractFrame
 from keyframe_mcp.media.references import At, PathReference, Reference, TaskReference, UrlReference, parse
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.store import Store
 from keyframe_mcp.task import Status, Task
+
+Fetch = Callable[[str, IO[bytes], int, float], Awaitable[None]]
+"""Writes what is at a URL into a file, within so many bytes and seconds."""
 
 MOST_PICTURE_BYTES = 64 << 20
 MOST_VIDEO_BYTES = 2 << 30
@@ -37,10 +39,10 @@ VIDEO_SECONDS = 40
 class Sources:
     """Resolves references. `folder` holds the copies of pictures."""
 
-    def __init__(self, store: Store, folders: Folders, fetcher: Fetcher, workshop: Workshop, folder: Path) -> None:
+    def __init__(self, store: Store, folders: Folders, fetch: Fetch, workshop: Workshop, folder: Path) -> None:
         self._store = store
         self._folders = folders
-        self._fetcher = fetcher
+        self._fetch = fetch
         self._workshop = workshop
         self._folder = folder
 
@@ -81,7 +83,7 @@ class Sources:
     async def _copy(self, reference: PathReference | UrlReference, into: IO[bytes], most: int, seconds: float) -> None:
         """Bring the bytes in."""
         if isinstance(reference, UrlReference):
-            await self._fetcher.fetch(reference.url, into, most, seconds)
+            await self._fetch(reference.url, into, most, seconds)
         else:
             await anyio.to_thread.run_sync(self._read, reference.path, into, most)
         into.flush()

@@ -26,6 +26,8 @@ from av.video.stream import VideoStream
 from keyframe_mcp.errors import UnreadableVideo
 
 MAX_PIXELS = 64_000_000
+BROKEN_OFF = (FFmpegError, IndexError)
+"""How reading a truncated file ends; IndexError where a stream begins that PyAV did not see when it opened the file."""
 
 _WHAT_WORKS = "use an MP4, MOV, WebM, MKV, AVI, MPEG-TS or GIF file"
 _DAMAGED = "the video is damaged or incomplete; save or download it again"
@@ -67,7 +69,7 @@ class Video:
 
     def packets(self) -> Iterator[Packet[VideoStream] | None]:
         """Every packet of the picture, then None, which makes a decoder give up what it holds."""
-        with suppress(FFmpegError):  # how a truncated file ends
+        with suppress(*BROKEN_OFF):
             for packet in self.container.demux(self.stream):
                 if packet.size:
                     yield packet
@@ -167,7 +169,10 @@ def _picture_stream(container: InputContainer) -> VideoStream:
     for stream in container.streams.video:
         if stream.disposition & Disposition.attached_pic:
             continue  # the cover of a song
-        _refuse_huge(stream.codec_context.width, stream.codec_context.height)
+        context = cast("_Decoder | None", stream.codec_context)
+        if context is None:
+            raise UnreadableVideo("its codec is unknown; convert it to H.264 in MP4")
+        _refuse_huge(context.width, context.height)
         return stream
     if container.streams.audio:
         raise UnreadableVideo("it holds sound and no picture; use a file with a video in it")
@@ -182,5 +187,8 @@ def _refuse_huge(width: int, height: int) -> None:
 
 class _Decoder(Protocol):
     """What is used of PyAV's codec context, whose own annotations leave packets half typed."""
+
+    width: int
+    height: int
 
     def decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]: ...

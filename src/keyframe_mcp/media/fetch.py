@@ -72,8 +72,8 @@ class Fetcher:
                 request = await self._request(client, url)
                 response = await client.send(request, stream=True)
                 try:
-                    if response.is_redirect:
-                        url = urljoin(url, response.headers["location"])
+                    if response.has_redirect_location:
+                        url = onward(url, response.headers["location"])
                         continue
                     return await receive(url, response, into, most_bytes)
                 finally:
@@ -84,26 +84,26 @@ class Fetcher:
         """A request to a checked address, for the host that was named."""
         host, port = self._admit(url)
         address = await self._address(host, port)
-        literal = f"[{address}]" if ":" in address else address
-        target = httpx.URL(url).copy_with(host=literal.strip("[]"), port=port, fragment=None)
-        named = f"{host}:{port}" if port not in (443, 80) else host
-        headers = {"Host": named, "Accept-Encoding": "identity"}
+        named = httpx.URL(url)
+        target = named.copy_with(host=address, port=port, fragment=None)
+        headers = {"Host": named.netloc.decode("ascii"), "Accept-Encoding": "identity"}
         return client.build_request("GET", target, headers=headers, extensions={"sni_hostname": host})
 
     def _admit(self, url: str) -> tuple[str, int]:
-        """Host and port of a URL that may be fetched at all."""
+        """Host, as name servers and certificates spell it, and port of a URL that may be fetched at all."""
         try:
             parts = urlsplit(url)
             port = parts.port
-        except ValueError:
-            raise InvalidInput(f"{url[:100]!r} is not a URL") from None
+            host = httpx.URL(url).raw_host.decode("ascii")
+        except (ValueError, httpx.InvalidURL):
+            raise InvalidInput("that is not a URL that can be fetched; write https://host/path") from None
         if parts.scheme != "https" and not (self._loopback and parts.scheme == "http"):
             raise InvalidInput(f"{shown(url)} is not an https URL; only https is fetched")
-        if not parts.hostname or parts.username is not None or parts.password is not None:
+        if not host or parts.username is not None or parts.password is not None:
             raise InvalidInput(f"{shown(url)} must name a host and carry no user name or password")
         if port not in (None, 443) and not self._loopback:
             raise InvalidInput(f"{shown(url)} uses port {port}; only the https port works")
-        return parts.hostname, port or (443 if parts.scheme == "https" else 80)
+        return host, port or (443 if parts.scheme == "https" else 80)
 
     async def _address(self, host: str, port: int) -> str:
         """An address of `host`, after every one of them was checked."""
@@ -133,6 +133,14 @@ async def receive(url: str, response: httpx.Response, into: IO[bytes], most_byte
     declared = response.headers.get("content-length", "")
     if declared.isdigit() and int(declared) != received:
         raise InvalidInput(f"{shown(url)} broke off after {received:,} of {int(declared):,} bytes; try again")
+
+
+def onward(url: str, location: str) -> str:
+    """Where a redirect leads."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise InvalidInput(f"{shown(url)} was redirected to something that is not a URL") from None
 
 
 async def resolve_name(host: str, port: int) -> Sequence[str]:

@@ -38,6 +38,8 @@ class Folders:
             raise InvalidInput(f"{name} is a folder, not a file") from None
         except OSError as error:
             raise InvalidInput(f"{name} cannot be opened ({why(error)}); links are not followed") from None
+        except UnicodeEncodeError:
+            raise InvalidInput(f"{name!r} has characters that no file name has") from None
         about = os.fstat(opened.fileno())
         if not stat.S_ISREG(about.st_mode):
             opened.close()
@@ -51,10 +53,13 @@ class Folders:
         """Which allowed folder a path is in, and its parts below it."""
         if "\0" in name:
             raise InvalidInput("the path has a zero byte in it")
-        path = Path(os.path.normpath(self.working_dir / Path(name).expanduser()))
+        home = os.path.expanduser(name)  # noqa: PTH111 - Path.expanduser raises for a user there is not
+        path = Path(os.path.normpath(self.working_dir / home))
         for folder in self.allowed:
             for spelling in dict.fromkeys((folder, Path(os.path.realpath(folder)))):
-                if path.is_relative_to(spelling) and path != spelling:
+                if path == spelling:
+                    raise InvalidInput(f"{name!r} is a folder, not a file")
+                if path.is_relative_to(spelling):
                     return spelling, path.relative_to(spelling).parts
         raise InvalidInput(
             f"{name} is outside the folders this server may read: {', '.join(map(str, self.allowed))}. "

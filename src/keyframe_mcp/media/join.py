@@ -26,6 +26,9 @@ from keyframe_mcp.media.containers import opened
 from keyframe_mcp.media.orders import JoinFacts, JoinVideos
 from keyframe_mcp.media.video import Survey
 
+MAX_SECONDS = 3600
+"""How long the joined video may be: a damaged clock can claim hours, all of which would be encoded."""
+
 _SAME_FRAME = 3.0
 """Mean difference, of 255, under which two frames scaled to thumbnails are one frame encoded twice."""
 
@@ -62,6 +65,10 @@ def join(order: JoinVideos) -> JoinFacts:
     if len(order.paths) < 2:
         raise InvalidInput(problems=[Problem("paths", "give two or more videos to join")])
     clips = [_look_at(path, place, len(order.paths)) for place, path in enumerate(order.paths, start=1)]
+    total = float(sum(clip.duration for clip in clips))
+    if total > MAX_SECONDS:
+        too_long = f"together they last {total:.0f} s; join at most {MAX_SECONDS} s at a time"
+        raise InvalidInput(problems=[Problem("paths", too_long)])
     repeats = _repeats(clips)
     method: Literal["stream_copy", "re_encode"] = "stream_copy"
     try:
@@ -112,7 +119,7 @@ def _notes_on_sound(clips: Sequence[Clip]) -> list[str]:
 
 
 def _copy(clips: Sequence[Clip], to: Path) -> None:
-    """Put the packets of all clips into one file. Raises `_Unlike` when that cannot be."""
+    """Put the packets of all clips into one file. Raises `_Unlike` or the muxer's own error when that cannot be."""
     if len({_fingerprint(clip) for clip in clips}) > 1:
         raise _Unlike
     partial = to.with_name(to.name + ".part")
@@ -138,15 +145,14 @@ def _fingerprint(clip: Clip) -> tuple[object, ...]:
     with opened(clip.path) as source:
         context = source.stream.codec_context
         rotation = next((frame.rotation for frame in source.frames()), 0)
-        if source.kind.demuxer != "mov" or clip.known.codec not in _COPIED_CODECS or rotation:
+        if source.kind.demuxer != "mov" or clip.known.codec not in _COPIED_CODECS:
             raise _Unlike
-        size = (context.width, context.height, context.pix_fmt)
-        return (clip.known.codec, size, bytes(context.extradata or b""), source.base, source.rate)
+        shape = (context.width, context.height, context.pix_fmt, rotation)
+        return (clip.known.codec, shape, bytes(context.extradata or b""), source.base, source.rate)
 
 
 def _copy_packets(clips: Sequence[Clip], output: _Output, picture: object, track: encode.AudioTrack | None) -> None:
     shift = 0
-    latest: int | None = None
     for clip in clips:
         with opened(clip.path) as source:
             for packet in source.packets():
@@ -156,9 +162,6 @@ def _copy_packets(clips: Sequence[Clip], output: _Output, picture: object, track
                     raise _Unlike
                 packet.pts += shift - clip.start
                 packet.dts += shift - clip.start
-                if latest is not None and packet.dts <= latest:
-                    raise _Unlike
-                latest = packet.dts
                 cast("_Packet", packet).stream = picture
                 output.mux(packet)
         _write_sound(clip, track, shift * clip.known.base)

@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
-from av.error import FFmpegError
 
-from keyframe_mcp.media.containers import Video, opened, rational
+from keyframe_mcp.media.containers import BROKEN_OFF, Video, opened, rational
 
 RATE = 48_000
 LAYOUT = "stereo"
@@ -59,8 +58,7 @@ def _heard(path: Path, start: Fraction) -> Iterator[tuple[int, Samples]]:
 
 def _resampled(video: Video) -> Iterator[AudioFrame]:
     resampler = AudioResampler(format="fltp", layout=LAYOUT, rate=RATE)
-    # what is damaged ends the sound early
-    with suppress(FFmpegError):
+    with suppress(*BROKEN_OFF):
         for stream in video.container.streams.audio[:1]:
             for frame in video.container.decode(stream):
                 yield from resampler.resample(frame)

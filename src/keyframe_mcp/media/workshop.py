@@ -88,10 +88,7 @@ class Workshop:
             if worker.is_reusable:
                 return worker
             await worker.stop()
-        command = [sys.executable, "-m", "keyframe_mcp.media"]
-        complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
-        process = await anyio.open_process(command, stdin=PIPE, stdout=PIPE, stderr=complaints, env=self._environment)
-        return Worker(process, complaints)
+        return await hire(self._environment)
 
     async def _keep_or_stop(self, worker: Worker) -> None:
         if worker.is_reusable and not self._idle:
@@ -149,6 +146,21 @@ class Worker:
         self._complaints.seek(0)
         said = self._complaints.read(1 << 16).decode("utf-8", "replace").strip().splitlines()[-1:]
         return f"the media worker stopped (exit code {self._process.returncode}){': ' + said[0][:300] if said else ''}"
+
+
+async def hire(environment: Mapping[str, str]) -> Worker:
+    """Start a worker process. Not to be cancelled half-way: what was started must also be stopped."""
+    complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
+    command = [sys.executable, "-m", "keyframe_mcp.media"]
+    workers: list[Worker] = []
+    try:
+        with anyio.CancelScope(shield=True):
+            process = await anyio.open_process(command, stdin=PIPE, stdout=PIPE, stderr=complaints, env=environment)
+            workers.append(Worker(process, complaints))
+    except OSError as error:
+        complaints.close()
+        raise RenderFailed(f"the media worker could not be started: {error}") from None
+    return workers[0]
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -49,6 +49,7 @@ async def converse(
             await outgoing.send(await answer_probe(server, opening))
             opening = await incoming.receive()
     if opening is None or is_probe(opening):
+        await outgoing.aclose()
         return
     async with replayed(opening, incoming) as messages:
         await server.run(messages, outgoing, server.create_initialization_options())  # pyright: ignore[reportArgumentType] - as above
@@ -109,4 +110,4 @@ async def end_on_signal(application: Application) -> None:
 
 def lowlevel(server: MCPServer) -> Server[Any]:
     """The server beneath, which can serve streams of ours. A test asserts that the SDK still keeps it there."""
-    return server._lowlevel_server  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - no public way to it in mcp 2.3
+    return server._lowlevel_server  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no public way to it in mcp 2.3

@@ -66,7 +66,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> Task | None:
             task = read(connection, task_id)
-            if task is None or task.status not in of or attempt not in (None, task.attempt):
+            if task is None or task.status.is_final or task.status not in of or attempt not in (None, task.attempt):
                 return None
             status = to or task.status
             if status is not task.status and status not in NEXT[task.status]:
@@ -112,7 +112,9 @@ class SqliteStore:
 
     async def wake(self, task_id: str) -> None:
         """See `Store.wake`."""
-        sql = "UPDATE tasks SET due_at = ?, woken = 1 WHERE id = ?"
+        sql = (
+            "UPDATE tasks SET due_at = ?, woken = 1 WHERE id = ? AND status NOT IN ('succeeded', 'failed', 'cancelled')"
+        )
         now = self._clock()
         await self._writer.run(lambda connection: connection.execute(sql, (now, task_id)).rowcount)
 
@@ -133,7 +135,8 @@ def prepare(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
-        connection = connect(path)
+        # not `connect`: choosing a journal writes, and the file may turn out to be somebody else's
+        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MILLISECONDS / 1000)
         try:
             migrate(connection)
         finally:
@@ -199,10 +202,19 @@ def insert(connection: sqlite3.Connection, task: Task, due_at: float) -> None:
 
 
 def update(connection: sqlite3.Connection, task: Task, before: Task) -> None:
-    """Replace one row, comparing status and attempt with what was read."""
+    """Replace one row, comparing status and attempt with what was read. A final task is never due."""
     changed = connection.execute(
-        "UPDATE tasks SET status = ?, attempt = ?, body = ? WHERE id = ? AND status = ? AND attempt = ?",
-        (task.status, task.attempt, task.model_dump_json(), task.id, before.status, before.attempt),
+        "UPDATE tasks SET status = ?, attempt = ?, body = ?, due_at = CASE WHEN ? THEN NULL ELSE due_at END"
+        " WHERE id = ? AND status = ? AND attempt = ?",
+        (
+            task.status,
+            task.attempt,
+            task.model_dump_json(),
+            task.status.is_final,
+            task.id,
+            before.status,
+            before.attempt,
+        ),
     ).rowcount
     if changed != 1:
         raise StoreUnusable(f"task {task.id} changed under its own write lock")

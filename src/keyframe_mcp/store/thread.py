@@ -37,12 +37,15 @@ class DatabaseThread:
     def __init__(self, connection: sqlite3.Connection, *, name: str, writes: bool) -> None:
         self._connection = connection
         self._writes = writes
+        self._closed = False
         self._errands: queue.SimpleQueue[Errand[object] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
     async def run(self, work: Work[Result]) -> Result:
         """The result of `work`, committed if this thread writes. A cancelled caller does not undo it."""
+        if self._closed:
+            raise StoreUnusable("the task database was closed; this server is stopping")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._errands.put(Errand(work, future, loop))  # pyright: ignore[reportArgumentType] - the queue forgets which Result
@@ -50,6 +53,7 @@ class DatabaseThread:
 
     async def aclose(self) -> None:
         """Finish what is queued, close the connection, end the thread."""
+        self._closed = True
         self._errands.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 10)
 

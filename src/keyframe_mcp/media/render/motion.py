@@ -11,7 +11,7 @@ from keyframe_mcp.media.render.arrays import Floats, Matrix, Pixels
 from keyframe_mcp.media.render.flow import Field, Matcher
 from keyframe_mcp.media.render.geometry import Path, at_rest, constant_velocity, grid, identity, inverse, resizing
 from keyframe_mcp.media.render.layers import fill, fuse
-from keyframe_mcp.media.render.vision import even_out, gray, shrink, transform
+from keyframe_mcp.media.render.vision import gray, shrink, transform
 
 _ANALYSIS_SIDE = 640
 _GRID_SIDE = 208
@@ -77,9 +77,10 @@ class _Analysis:
 
     def motion(self) -> Motion:
         from_grid = inverse(self.to_grid)
-        even = [even_out(picture).astype(np.uint8) for picture in self.grays]
-        matcher = Matcher(even[0], even[1], from_grid @ self.first_from_middle @ self.to_grid, self.views[0], self.size)
-        hypotheses = [matcher.believe(view) for view in self.views]
+        matcher = Matcher(
+            self.grays[0], self.grays[1], from_grid @ self.first_from_middle @ self.to_grid, self.views[0], self.size
+        )
+        hypotheses = [matcher.follow_camera(), *map(matcher.follow_mover, self.views[1:])]
         last_from_middle = self.to_grid @ self.views[0] @ from_grid @ self.first_from_middle
         visible_first = coverage(transform(grid(*self.size), self.first_from_middle))
         visible_last = coverage(transform(grid(*self.size), last_from_middle))

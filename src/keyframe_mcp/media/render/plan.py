@@ -17,8 +17,9 @@ from keyframe_mcp.media.render.arrays import Pixels
 from keyframe_mcp.media.render.camera import CameraClip
 from keyframe_mcp.media.render.camera_words import CameraMove, read_camera
 from keyframe_mcp.media.render.dissolve import Dissolve
+from keyframe_mcp.media.render.shots import Shot, shots_between, shots_of
 from keyframe_mcp.media.render.sizes import video_size
-from keyframe_mcp.media.render.storyboard import Shot, Storyboard, shots_between, shots_of
+from keyframe_mcp.media.render.storyboard import Storyboard
 from keyframe_mcp.media.render.timing import smooth
 from keyframe_mcp.task import Mode
 

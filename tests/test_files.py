@@ -1,0 +1,276 @@
+"""Files an agent names."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from keyframe_mcp.errors import InvalidInput
+from keyframe_mcp.media.files import Folders, open_checked
+
+MOST = 1000
+SECRET = b"a secret from outside"
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes and links without privileges")
+
+
+@pytest.fixture
+def inside(tmp_path: Path) -> Path:
+    """An allowed folder with a picture in it, and a secret beside it."""
+    folder = tmp_path / "inside"
+    (folder / "deep" / "deeper").mkdir(parents=True)
+    (folder / "fox.png").write_bytes(b"a fox")
+    (folder / "deep" / "deeper" / "owl.png").write_bytes(b"an owl")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.png").write_bytes(SECRET)
+    (tmp_path / "inside-not").mkdir()
+    (tmp_path / "inside-not" / "secret.png").write_bytes(SECRET)
+    return folder
+
+
+def read(name: str | Path, *allowed: Path, working_dir: Path | None = None, most: int = MOST) -> bytes:
+    with Folders(allowed, working_dir or allowed[0]).open(str(name), most) as opened:
+        return opened.read()
+
+
+def refusal(name: str | Path, *allowed: Path, working_dir: Path | None = None, most: int = MOST) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        read(name, *allowed, working_dir=working_dir, most=most)
+    return str(caught.value)
+
+
+def test_a_file_is_read_by_its_full_path(inside: Path):
+    assert read(inside / "fox.png", inside) == b"a fox"
+    assert read(inside / "deep" / "deeper" / "owl.png", inside) == b"an owl"
+
+
+def test_a_relative_path_starts_at_the_working_folder(inside: Path):
+    assert read("fox.png", inside) == b"a fox"
+    assert read("./deeper/owl.png", inside, working_dir=inside / "deep") == b"an owl"
+    assert read("../fox.png", inside, working_dir=inside / "deep") == b"a fox"
+    assert "outside the folders" in refusal("fox.png", inside, working_dir=inside.parent)
+
+
+def test_every_allowed_folder_is_tried(inside: Path, tmp_path: Path):
+    other = tmp_path / "other"
+    other.mkdir()
+
+    assert read(inside / "fox.png", other, inside) == b"a fox"
+
+
+@posix_only
+def test_an_allowed_folder_may_be_reached_under_either_of_its_names(inside: Path, tmp_path: Path):
+    alias = tmp_path / "alias"
+    alias.symlink_to(inside)
+
+    assert read(alias / "fox.png", alias) == b"a fox"
+    assert read(inside / "fox.png", alias) == b"a fox"
+    assert read("fox.png", alias, working_dir=inside) == b"a fox"
+
+
+OUTSIDE: dict[str, Callable[[Path], str]] = {
+    "another folder": lambda inside: str(inside.parent / "outside" / "secret.png"),
+    "a folder whose name begins the same": lambda inside: f"{inside}-not/secret.png",
+    "up and out": lambda inside: "../outside/secret.png",
+    "up and out in the middle": lambda inside: f"{inside}/deep/../../outside/secret.png",
+    "far up": lambda inside: "../" * 40 + "etc/passwd",
+    "up through a folder that is not there": lambda inside: "missing/../../outside/secret.png",
+    "the system's": lambda inside: "/etc/passwd",
+    "two slashes": lambda inside: "//etc/passwd",
+    "the process's": lambda inside: "/proc/self/environ",
+    "the process's way round": lambda inside: f"/proc/self/root{inside.parent}/outside/secret.png",
+    "a device": lambda inside: "/dev/zero",
+    "the home folder": lambda inside: "~/.ssh/id_rsa",
+    "the folder above": lambda inside: "..",
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE.values(), ids=OUTSIDE.keys())
+def test_a_path_that_leads_outside_is_refused_and_the_allowed_folders_are_named(
+    name: Callable[[Path], str], inside: Path
+):
+    message = refusal(name(inside), inside)
+
+    assert f"is outside the folders this server may read: {inside}." in message
+    assert "KEYFRAME_ALLOWED_DIRS" in message
+
+
+@posix_only
+def test_a_link_to_a_file_outside_is_not_followed(inside: Path, tmp_path: Path):
+    (inside / "link.png").symlink_to(tmp_path / "outside" / "secret.png")
+
+    assert "links are not followed" in refusal("link.png", inside)
+
+
+@posix_only
+def test_a_link_to_a_folder_outside_is_not_followed(inside: Path, tmp_path: Path):
+    (inside / "folder").symlink_to(tmp_path / "outside")
+
+    assert "links are not followed" in refusal("folder/secret.png", inside)
+
+
+@posix_only
+def test_names_outside_are_not_offered_through_a_linked_folder(inside: Path, tmp_path: Path):
+    (inside / "folder").symlink_to(tmp_path / "outside")
+
+    assert "did you mean" not in refusal("folder/secre.png", inside)
+
+
+@posix_only
+def test_a_link_is_not_followed_even_when_it_stays_inside(inside: Path):
+    (inside / "link.png").symlink_to("fox.png")
+
+    assert "links are not followed" in refusal("link.png", inside)
+
+
+@posix_only
+def test_a_named_pipe_is_refused_at_once(inside: Path):
+    os.mkfifo(inside / "pipe.png")
+
+    assert refusal("pipe.png", inside) == "pipe.png is not a regular file"
+
+
+@posix_only
+def test_a_socket_is_refused():
+    with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{folder}/socket.png")  # the path of a socket must be short
+
+        assert "socket.png cannot be opened" in refusal("socket.png", Path(folder))
+
+
+@pytest.mark.parametrize("name", ["deep", "deep/deeper", "deep/", ".", "", "deep/.."])
+def test_a_folder_is_not_a_file(name: str, inside: Path):
+    assert "is a folder, not a file" in refusal(name, inside)
+
+
+def test_a_file_used_as_a_folder_is_refused(inside: Path):
+    assert "fox.png/x cannot be opened" in refusal("fox.png/x", inside)
+
+
+@pytest.mark.parametrize("name", ["fox.png\0.txt", "\0", "../outside/secret.png\0fox.png"])
+def test_a_zero_byte_is_refused(name: str, inside: Path):
+    assert refusal(name, inside) == "the path has a zero byte in it"
+
+
+@posix_only
+def test_characters_no_file_name_has_are_refused(inside: Path):
+    assert "has characters that no file name has" in refusal("fox\ud800.png", inside)
+
+
+def test_a_name_too_long_for_any_file_is_refused(inside: Path):
+    assert "cannot be opened" in refusal("x" * 5000, inside)
+
+
+def test_the_home_of_a_user_there_is_not_is_only_a_name(inside: Path):
+    assert "there is no file ~nobody-by-that-name/fox.png" in refusal("~nobody-by-that-name/fox.png", inside)
+
+
+def test_a_file_of_the_most_bytes_is_read_and_one_more_is_too_many(inside: Path):
+    assert read("fox.png", inside, most=5) == b"a fox"
+    assert refusal("fox.png", inside, most=4) == "fox.png has 5 bytes; at most 4 work"
+
+
+def test_a_missing_file_is_answered_with_names_that_are_close(inside: Path):
+    assert refusal("foks.png", inside) == "there is no file foks.png; did you mean fox.png?"
+    assert "did you mean owl.png?" in refusal("deep/deeper/owl.jpg", inside)
+    assert refusal("deep/9", inside) == "there is no file deep/9"
+    assert refusal("nowhere/fox.png", inside) == "there is no file nowhere/fox.png"
+
+
+@contextmanager
+def swapped(link: Path, *targets: Callable[[Path], None]) -> Generator[None]:
+    """While the block lasts, `link` is made anew by each of `targets` in turn, as fast as can be."""
+    stop = threading.Event()
+
+    def swap() -> None:
+        fresh = link.with_name(".fresh")
+        while not stop.is_set():
+            for make in targets:
+                make(fresh)
+                fresh.replace(link)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+@posix_only
+def test_a_link_swapped_in_while_a_file_is_opened_leaks_nothing(inside: Path, tmp_path: Path):
+    secret, picture = tmp_path / "outside" / "secret.png", inside / "fox.png"
+    seen: Counter[str] = Counter()
+
+    with swapped(inside / "x.png", lambda fresh: fresh.symlink_to(secret), lambda fresh: fresh.hardlink_to(picture)):
+        for _ in range(3000):
+            try:
+                content = read("x.png", inside)
+            except InvalidInput:
+                seen["refused"] += 1
+            else:
+                seen["leaked" if content == SECRET else "read"] += 1
+
+    assert seen["leaked"] == 0
+    assert seen["refused"] > 0
+    assert seen["read"] > 0
+
+
+@posix_only
+def test_a_folder_swapped_for_a_link_while_a_file_is_opened_leaks_nothing(inside: Path, tmp_path: Path):
+    good, folder = inside / "good", inside / "folder"
+    good.mkdir()
+    (good / "secret.png").write_bytes(b"harmless")
+    stop = threading.Event()
+
+    def swap() -> None:
+        while not stop.is_set():
+            good.rename(folder)
+            folder.rename(good)
+            folder.symlink_to(tmp_path / "outside")
+            folder.unlink()
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    seen: Counter[bytes] = Counter()
+    try:
+        for _ in range(3000):
+            try:
+                seen[read("folder/secret.png", inside)] += 1
+            except InvalidInput:
+                seen[b"refused"] += 1
+    finally:
+        stop.set()
+        thread.join(10)
+
+    assert seen[SECRET] == 0
+    assert seen[b"harmless"] > 0
+    assert seen[b"refused"] > 0
+
+
+def test_systems_that_cannot_open_part_by_part_look_after_opening(inside: Path):
+    with open_checked(inside, ["deep", "deeper", "owl.png"]) as opened:
+        assert opened.read() == b"an owl"
+    with pytest.raises(IsADirectoryError):
+        open_checked(inside, ["deep"])
+    with pytest.raises(FileNotFoundError):
+        open_checked(inside, ["missing.png"])
+
+
+@posix_only
+def test_systems_that_cannot_open_part_by_part_refuse_links_to_the_outside(inside: Path, tmp_path: Path):
+    (inside / "link.png").symlink_to(tmp_path / "outside" / "secret.png")
+    (inside / "folder").symlink_to(tmp_path / "outside")
+
+    for parts in (["link.png"], ["folder", "secret.png"]):
+        with pytest.raises(PermissionError, match="outside the allowed folder"):
+            open_checked(inside, parts)

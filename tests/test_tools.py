@@ -1,0 +1,275 @@
+"""The tools as an agent meets them: through the official client, in both protocol eras, with real videos."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from mcp import Client
+from mcp.types import CallToolResult, ImageContent, TextContent
+from PIL import Image
+
+from keyframe_mcp.engine import Caller
+from keyframe_mcp.server import build_server
+from studio import ME, open_server_inside, picture
+
+ERAS = pytest.mark.parametrize("era", ["auto", "legacy"])
+
+
+@asynccontextmanager
+async def client_in(folder: Path, era: str = "auto", caller: Caller = ME) -> AsyncGenerator[Client]:
+    async with open_server_inside(folder) as application, Client(build_server(application, caller), mode=era) as client:
+        yield client
+
+
+async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """A tool's structure, after checking it against the schema it advertises."""
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, said(result)
+    (schema,) = [each.output_schema for each in (await client.list_tools()).tools if each.name == tool]
+    assert schema is not None
+    jsonschema.validate(result.structured_content, schema)
+    return json.loads(json.dumps(result.structured_content))
+
+
+async def refused(client: Client, tool: str, **arguments: Any) -> str:
+    """What a tool says when it refuses."""
+    result = await client.call_tool(tool, arguments)
+    assert result.is_error, result.structured_content
+    return said(result)
+
+
+def said(result: CallToolResult) -> str:
+    return " ".join(block.text for block in result.content if isinstance(block, TextContent))
+
+
+@ERAS
+async def test_two_pictures_become_a_video_that_can_be_seen_continued_and_joined(tmp_path: Path, era: str):
+    first = picture(tmp_path / "first.png")
+    picture(tmp_path / "last.png", shift=12)
+    async with client_in(tmp_path, era) as client:
+        started = await ask(client, "generate_flf2v", first_image=str(first), last_image="last.png", duration=1)
+        assert started["status"] in ("running", "saving", "succeeded")
+        clip = await ask(client, "get_task", task_id=started["task_id"], wait_seconds=45)
+        assert clip["status"] == "succeeded"
+        assert clip["poll_after_seconds"] == 0
+        assert clip["generative"] is False
+        assert clip["engine"] in ("morph", "dissolve")
+        assert "not AI video" in " ".join(clip["warnings"])
+        reference = f"task:{clip['task_id']}"
+        assert reference in clip["next_step"]
+
+        more = await ask(client, "generate_i2v", image=reference, prompt="pan left", duration=1, wait_seconds=45)
+        assert more["status"] == "succeeded"
+        film = await ask(client, "join_videos", sources=[reference, f"task:{more['task_id']}"])
+        assert film["method"] == "stream_copy"
+        assert film["duration"] == pytest.approx(2.0, abs=0.1)
+        still = await ask(client, "extract_frame", source=film["file"], at="0.5")
+        with Image.open(still["file"]) as image:
+            assert image.size == (clip["outputs"][0]["width"], clip["outputs"][0]["height"])
+        assert clip["outputs"][0]["file"] == str(tmp_path / "out" / f"{clip['task_id']}.mp4")
+
+
+async def test_a_video_is_seen_as_a_picture_and_nothing_else_hides_it(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        task = await ask(client, "generate_t2v", prompt="a card to look at", duration=2, wait_seconds=45)
+        for small, most in ((False, 300_000), (True, 150_000)):
+            result = await client.call_tool("view_video", {"source": f"task:{task['task_id']}", "small": small})
+
+            assert result.structured_content is None
+            (image,) = [block for block in result.content if isinstance(block, ImageContent)]
+            sheet = base64.b64decode(image.data)
+            width, height = Image.open(io.BytesIO(sheet)).size
+            assert len(sheet) <= most
+            assert width * height <= 1_150_000
+            assert "1=0.00s" in said(result)
+            assert "no sound" in said(result)
+
+
+async def test_words_and_pairs_of_prompts_become_storyboard_cards(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        words = await ask(client, "generate_t2v", prompt="Füchse 狐狸 лисы", duration=1, wait_seconds=45)
+        turned = await ask(
+            client, "generate_animation", prompt_start="winter", prompt_end="spring", duration=1, wait_seconds=45
+        )
+
+        assert (words["status"], words["engine"]) == ("succeeded", "storyboard")
+        assert (turned["status"], turned["model"]) == ("succeeded", "local/storyboard")
+
+
+async def test_waiting_reports_progress_that_grows_and_reads_well(tmp_path: Path):
+    heard: list[tuple[float, str]] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        assert total == 100
+        heard.append((progress, message or ""))
+
+    async with client_in(tmp_path) as client:
+        started = await ask(client, "generate_t2v", prompt="progress", duration=6)
+        arguments = {"task_id": started["task_id"], "wait_seconds": 45}
+        await client.call_tool("get_task", arguments, progress_callback=hear)
+
+    numbers = [number for number, _ in heard]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == 100
+    assert all("t2v local/storyboard" in message for _, message in heard)
+
+
+async def test_several_tasks_are_asked_after_at_once(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        ids = [(await ask(client, "generate_t2v", prompt=prompt, duration=1))["task_id"] for prompt in ("one", "two")]
+        both = await ask(client, "get_task", task_ids=ids, wait_seconds=45)
+
+        assert [task["task_id"] for task in both["tasks"]] == ids
+        assert {task["status"] for task in both["tasks"]} == {"succeeded"}
+        assert both["poll_after_seconds"] == 0
+        listed = await ask(client, "list_tasks", status="succeeded", limit=5)
+        assert {task["task_id"] for task in listed["tasks"]} == set(ids)
+
+
+async def test_a_lost_answer_costs_nothing_because_the_same_call_is_the_same_task(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        first = await ask(client, "generate_t2v", prompt="again", duration=1)
+        second = await ask(client, "generate_t2v", prompt="again", duration=1)
+        keyed = await ask(client, "generate_t2v", prompt="other", duration=1, idempotency_key="a")
+
+        assert second["task_id"] == first["task_id"]
+        assert second["deduplicated"] is True
+        assert "deduplicated" not in first
+        assert "another request" in await refused(client, "generate_t2v", prompt="third", idempotency_key="a")
+        assert keyed["task_id"] != first["task_id"]
+
+
+async def test_a_running_task_is_cancelled_and_leaves_no_file(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        started = await ask(client, "generate_t2v", prompt="too long", duration=30, resolution="1080p")
+        stopped = await ask(client, "cancel_task", task_id=started["task_id"])
+
+        assert stopped["status"] == "cancelled"
+        assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+        again = await ask(client, "cancel_task", task_id=started["task_id"])
+        assert again["status"] == "cancelled"
+
+
+async def test_every_problem_of_a_request_is_in_one_answer_and_nothing_is_left_behind(tmp_path: Path):
+    picture(tmp_path / "first.png")
+    async with client_in(tmp_path) as client:
+        text = await refused(
+            client,
+            "generate_flf2v",
+            first_image="frist.png",
+            last_image="/etc/passwd",
+            duration=99,
+            resolution="720",
+            seed=3,
+            options={"fsp": 24},
+        )
+
+        for words in (
+            "6 problems",
+            "first_image: there is no file frist.png; did you mean first.png?",
+            "last_image: /etc/passwd is outside the folders",
+            "duration: 99 is not within 1 to 30; nearest: 30",
+            "resolution: '720' is not one of 480p, 720p, 1080p; did you mean 720p?",
+            "seed: local/morph has no such input",
+            "options.fsp: local/morph has no such input; did you mean fps?",
+        ):
+            assert words in text
+        assert (await ask(client, "list_tasks"))["tasks"] == []
+        assert not (tmp_path / "out").exists()
+
+
+async def test_dropping_what_a_model_cannot_do_is_said(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        task = await ask(client, "generate_t2v", prompt="loose", duration=1, seed=3, strict=False)
+
+        assert any("dropped seed" in warning for warning in task["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "words"),
+    [
+        ("generate_t2v", {"prompt": "a", "sed": 1}, "sed is not an argument; did you mean seed?"),
+        ("generate_t2v", {}, "prompt is missing"),
+        ("generate_t2v", {"prompt": "  "}, "prompt: it is empty"),
+        ("generate_t2v", {"prompt": "a", "duration": "long"}, "duration: input should be a valid number"),
+        (
+            "generate_t2v",
+            {"prompt": "a", "wait_seconds": 600},
+            "wait_seconds: input should be less than or equal to 45",
+        ),
+        ("generate_t2v", {"prompt": "a", "model": "locl/storybord"}, "did you mean local/storyboard"),
+        ("generate_t2v", {"prompt": "a", "model": "local/morph"}, "local/morph does not do t2v; it does flf2v"),
+        ("generate_i2v", {"image": "task:kf_nothing"}, "write task:<id>"),
+        ("generate_i2v", {"image": "data:image/png;base64,AAAA"}, "data: URIs are not accepted"),
+        ("generate_i2v", {"image": "http://example.com/a.png"}, "only https is fetched"),
+        ("generate_i2v", {"image": "https://127.0.0.1/a.png"}, "not on the public internet"),
+        ("generate_i2v", {"image": "notes.txt"}, "not"),
+        ("get_task", {}, "name a task"),
+        ("get_task", {"task_id": "kf_nothing"}, "there is no task"),
+        ("cancel_task", {"task_id": "kf_nothing"}, "there is no task"),
+        ("list_models", {"model": "nobody/nothing"}, "there is no 'nobody/nothing'"),
+        ("list_models", {"mode": "v2v"}, "mode: input should be 'flf2v', 'i2v', 't2v' or 'animation'"),
+        ("view_video", {"source": "notes.txt"}, "source:"),
+        ("view_video", {"source": "absent.mp4"}, "there is no file absent.mp4"),
+        ("extract_frame", {"source": "absent.mp4", "at": "soon"}, "at: 'soon' is not first, last or a number"),
+        ("join_videos", {"sources": ["a.mp4"]}, "2 to 50 can be joined"),
+        ("join_videos", {"sources": ["a.mp4", "notes.txt"]}, "sources[0]: there is no file a.mp4"),
+    ],
+)
+async def test_a_wrong_argument_is_named_with_what_would_have_worked(
+    tmp_path: Path, tool: str, arguments: dict[str, Any], words: str
+):
+    (tmp_path / "notes.txt").write_text("not a picture, nor a video")
+    async with client_in(tmp_path) as client:
+        text = await refused(client, tool, **arguments)
+
+        assert words in text
+        assert "Traceback" not in text
+        assert (await ask(client, "list_tasks"))["tasks"] == []
+
+
+async def test_numbers_as_text_and_null_for_optional_arguments_are_understood(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        task = await ask(client, "generate_t2v", prompt="hosts do this", duration="1", model=None, seed=None)
+
+        assert task["status"] != "failed"
+
+
+async def test_a_task_that_is_not_done_cannot_be_used_and_the_error_says_when(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        started = await ask(client, "generate_t2v", prompt="slow", duration=30, resolution="1080p")
+        text = await refused(client, "generate_i2v", image=f"task:{started['task_id']}")
+
+        assert "call get_task until it has succeeded" in text
+        await ask(client, "cancel_task", task_id=started["task_id"])
+
+
+async def test_models_are_listed_in_short_and_shown_whole(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        short = await ask(client, "list_models", mode="flf2v")
+        assert [model["model"] for model in short["models"]] == ["local/morph"]
+        assert "first_image*" in short["models"][0]["inputs"]
+        (whole,) = (await ask(client, "list_models", model="local/camera"))["models"]
+        assert whole["inputs"]["image"] == {"type": "image", "required": True}
+        assert whole["options"]["fps"]["max"] == 30
+        assert (await ask(client, "list_models", query="no such words"))["models"] == []
+
+
+async def test_over_a_socket_paths_are_refused(tmp_path: Path):
+    picture(tmp_path / "a.png")
+    visitor = Caller(owner="local", may_name_files=False)
+    async with client_in(tmp_path, caller=visitor) as client:
+        for tool, arguments in (
+            ("generate_i2v", {"image": "a.png"}),
+            ("view_video", {"source": "a.png"}),
+            ("join_videos", {"sources": ["a.png", "a.png"]}),
+        ):
+            assert "paths work only where" in await refused(client, tool, **arguments)
