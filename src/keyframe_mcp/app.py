@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from keyframe_mcp.engine.intake import Intake
 from keyframe_mcp.engine.keeper import Keeper
 from keyframe_mcp.engine.sources import Fetch, Sources
 from keyframe_mcp.engine.steps import Steps
+from keyframe_mcp.errors import InvalidSettings, UnknownModel
 from keyframe_mcp.media.files import Folders
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.runners.embedded import EmbeddedRunner
@@ -58,6 +60,7 @@ async def open_application(
 ) -> AsyncGenerator[Application]:
     """Everything started, and stopped at the end. Raises `OperatorError` when it cannot start."""
     catalog = catalogs.load(settings.catalog_dir, DIALECTS)
+    require_default_model(catalog, settings)
     store, workshop, bulletin = SqliteStore(settings.database, clock), Workshop(), Bulletin()
     tidy(settings.state_dir / "pictures", clock() - KEEP_PICTURES_SECONDS)
     async with closed_at_last(store), closed_at_last(workshop), anyio.create_task_group() as tasks:
@@ -126,8 +129,19 @@ def build_adapters(catalog: Catalog, settings: Settings, workshop: Workshop, tas
 
 def tidy(folder: Path, older_than: float) -> None:
     """Remove copies of pictures nobody has asked for in a long time, and what a crash left unfinished."""
-    if not folder.is_dir():
-        return
-    for file in folder.iterdir():
-        if file.is_file() and file.stat().st_mtime < older_than:
-            file.unlink(missing_ok=True)
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.stat().st_mtime >= older_than:
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def require_default_model(catalog: Catalog, settings: Settings) -> None:
+    """Raise `InvalidSettings` if the default model does not exist: it would be passed over in silence."""
+    if settings.default_model is not None:
+        try:
+            catalog.find(settings.default_model)
+        except UnknownModel as error:
+            raise InvalidSettings(f"KEYFRAME_DEFAULT_{error}".replace("DEFAULT_model", "DEFAULT_MODEL")) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -82,6 +83,14 @@ def finish(values: Mapping[str, object], problems: list[str]) -> Settings:
 def credentials(environment: Mapping[str, str], names: frozenset[str]) -> dict[str, SecretStr]:
     """The keys that are set, of the variables the catalogue names."""
     return {name: SecretStr(environment[name]) for name in names if is_set(environment.get(name, ""))}
+
+
+def strangers(environment: Mapping[str, str]) -> list[str]:
+    """Variables with our prefix that mean nothing here, each with the one that may have been meant."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    near = {name: get_close_matches(name, known, n=1, cutoff=0.7) for name in unknown}
+    return [f"{name} means nothing" + (f"; {near[name][0]} does" if near[name] else "") for name in unknown]
 
 
 def is_set(value: str) -> bool:

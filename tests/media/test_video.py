@@ -266,6 +266,14 @@ def test_sound_without_a_picture_is_refused_as_that(tmp_path: Path):
         video.probe(ProbeVideo(path=path))
 
 
+def test_a_codec_nobody_knows_is_refused_as_that(plain: Path, tmp_path: Path):
+    content = plain.read_bytes()
+    path = tmp_path / "odd.mp4"
+    path.write_bytes(content.replace(b"avc1\0\0\0\0", b"zzzz\0\0\0\0").replace(b"avcC", b"zzzC"))
+    with pytest.raises(UnreadableVideo, match=r"odd\.mp4: its codec is unknown; convert it to H\.264 in MP4"):
+        video.probe(ProbeVideo(path=path))
+
+
 def test_the_cover_of_a_song_is_not_a_video(tmp_path: Path):
     path = clips.make_song(tmp_path / "song.m4a", cover=True)
     with av.open(str(path)) as container:

@@ -67,7 +67,7 @@ class Adapter(Protocol):
         ...
 
     async def forget(self, remote_id: str) -> None:
-        """The result is safe with us: let go of what was kept for it. Never raises."""
+        """The job is over, and its result safe with us: let go of what was kept for it. Never raises."""
         ...
 
     async def aclose(self) -> None:

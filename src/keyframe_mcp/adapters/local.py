@@ -7,10 +7,12 @@ keeps dying fails.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from keyframe_mcp.errors import KeyframeError, ProviderRefused, RenderFailed, Un
 from keyframe_mcp.media.orders import RenderFacts, RenderVideo
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.task import Failure, Status
+
+log = logging.getLogger(__name__)
 
 MOST_STARTS = 3
 SILENT_SECONDS = 5  # a render another process started and has not reported on for this long has died
@@ -92,7 +96,8 @@ class LocalAdapter:
     async def aclose(self) -> None:
         """Stop what is running. Its orders stay, and whoever asks after them next starts them again."""
         for render in list(self._running.values()):
-            render.release()
+            with suppress(OSError):  # its folder is gone when the task ended a moment ago
+                render.release()
             if render.scope is not None:
                 render.scope.cancel()
 
@@ -105,7 +110,8 @@ class LocalAdapter:
         while True:
             await anyio.sleep(PULSE_SECONDS)
             for render in list(self._running.values()):
-                render.pulse()
+                with suppress(OSError):  # a folder that has gone, or a full disk, must not stop the server
+                    render.pulse()
 
     def _start(self, remote_id: str, render: Render) -> None:
         self._running[remote_id] = render
@@ -118,6 +124,9 @@ class LocalAdapter:
             with anyio.CancelScope() as render.scope:
                 async with self._places:
                     await self._draw(render)
+        except OSError:
+            # Its folder has gone or the disk is full. `check` finds it not running, and starts it again or fails it.
+            log.exception("the render %s could not be written down", remote_id)
         finally:
             del self._running[remote_id]
 

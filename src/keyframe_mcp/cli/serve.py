@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
 import anyio
@@ -40,6 +41,8 @@ async def over_stdio() -> None:
     """Serve the host that started this process."""
     from keyframe_mcp.server.stdio import serve_stdio  # noqa: PLC0415 - each transport imports only its own needs
 
+    if sys.stdin.isatty():
+        click.echo("Serving MCP on standard input, for a host; see `keyframe-mcp --help` for people.", err=True)
     async with session(settings()) as application:
         await serve_stdio(build_server(application, ME), application)
 

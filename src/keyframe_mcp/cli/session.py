@@ -15,7 +15,7 @@ import click
 from keyframe_mcp.app import Application, open_application
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.server.views import TaskView
-from keyframe_mcp.settings import Settings, read_settings
+from keyframe_mcp.settings import Settings, read_settings, strangers
 from keyframe_mcp.task import Status, Task
 
 ME = Caller(owner="local", may_name_files=True)
@@ -31,6 +31,8 @@ def settings() -> Settings:
     )
     # Its INFO lines hold whole URLs, signatures included.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    for stranger in strangers(os.environ):
+        logging.getLogger(__name__).warning("%s", stranger)
     return found
 
 

@@ -7,11 +7,10 @@ the file may change or vanish once the call has been answered.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +32,7 @@ Fetch = Callable[[str, IO[bytes], int, float], Awaitable[None]]
 MOST_PICTURE_BYTES = 64 << 20
 MOST_VIDEO_BYTES = 2 << 30
 PICTURE_SECONDS = 20
+SCRATCH = ".bringing-in-"
 VIDEO_SECONDS = 40
 
 
@@ -51,11 +51,10 @@ class Sources:
         reference = self._admit(text, caller)
         if isinstance(reference, TaskReference):
             return await self._frame_of(reference, caller)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".new-") as copy:
-            await self._copy(reference, copy, MOST_PICTURE_BYTES, PICTURE_SECONDS)
-            facts = await self._workshop.run(CheckImage(path=Path(copy.name)), time_limit=60)
-            return await anyio.to_thread.run_sync(self._adopt, Path(copy.name), facts.mime_type.partition("/")[2])
+        with self._scratch() as scratch:
+            copy = await self._copy(reference, scratch, MOST_PICTURE_BYTES, PICTURE_SECONDS)
+            facts = await self._workshop.run(CheckImage(path=copy), time_limit=60)
+            return await anyio.to_thread.run_sync(self._adopt, copy, facts.mime_type.partition("/")[2])
 
     @asynccontextmanager
     async def video(self, text: str, caller: Caller) -> AsyncGenerator[Path]:
@@ -64,10 +63,8 @@ class Sources:
         if isinstance(reference, TaskReference):
             yield await self._video_of(reference, caller)
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".video-") as copy:
-            await self._copy(reference, copy, MOST_VIDEO_BYTES, VIDEO_SECONDS)
-            yield Path(copy.name)
+        with self._scratch() as scratch:
+            yield await self._copy(reference, scratch, MOST_VIDEO_BYTES, VIDEO_SECONDS)
 
     def moment(self, text: str) -> At | None:
         """The frame a reference names, if it names one."""
@@ -80,13 +77,24 @@ class Sources:
             raise InvalidInput("paths work only where server and agent share a machine (stdio); give an https URL")
         return reference
 
-    async def _copy(self, reference: PathReference | UrlReference, into: IO[bytes], most: int, seconds: float) -> None:
+    @contextmanager
+    def _scratch(self) -> Generator[Path]:
+        """A folder for what is being brought in, gone at the end."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=SCRATCH) as scratch:
+            yield Path(scratch)
+
+    async def _copy(
+        self, reference: PathReference | UrlReference, scratch: Path, most_bytes: int, seconds: float
+    ) -> Path:
         """Bring the bytes in."""
-        if isinstance(reference, UrlReference):
-            await self._fetch(reference.url, into, most, seconds)
-        else:
-            await anyio.to_thread.run_sync(self._read, reference.path, into, most)
-        into.flush()
+        copy = scratch / "copy"
+        with copy.open("wb") as into:
+            if isinstance(reference, UrlReference):
+                await self._fetch(reference.url, into, most_bytes, seconds)
+            else:
+                await anyio.to_thread.run_sync(self._read, reference.path, into, most_bytes)
+        return copy
 
     def _read(self, path: str, into: IO[bytes], most: int) -> None:
         with self._folders.open(path, most) as opened:
@@ -97,20 +105,14 @@ class Sources:
         with copy.open("rb") as opened:
             name = hashlib.file_digest(opened, "sha256").hexdigest()
         kept = self._folder / f"{name}.{kind}"
-        if kept.exists():
-            os.utime(kept)
-        else:
-            unfinished = kept.with_suffix(f".{os.getpid()}.part")
-            shutil.copyfile(copy, unfinished)
-            unfinished.replace(kept)
+        copy.replace(kept)
         return kept
 
     async def _frame_of(self, reference: TaskReference, caller: Caller) -> Path:
         """A frame of an earlier task: its last one unless the reference says otherwise."""
         video = await self._video_of(reference, caller)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".frame-") as scratch:
-            frame = Path(scratch) / "frame.png"
+        with self._scratch() as scratch:
+            frame = scratch / "frame.png"
             at = "last" if reference.at is None else reference.at
             await self._workshop.run(ExtractFrame(path=video, at=at, to=frame), time_limit=60)
             return await anyio.to_thread.run_sync(self._adopt, frame, "png")

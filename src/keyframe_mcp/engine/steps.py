@@ -144,11 +144,9 @@ class Steps:
                 changes = heard | made | {"remote_outputs": outputs, "warnings": warnings}
                 await self._move(task, running, Status.SAVING, **changes)
                 return 0
-            case Status.FAILED:
-                await self._move(task, running, Status.FAILED, **(heard | {"failure": report.failure}))
-                return None
-            case Status.CANCELLED:
-                await self._move(task, running, Status.CANCELLED, **heard)
+            case Status.FAILED | Status.CANCELLED:
+                await self._move(task, running, report.status, **(heard | {"failure": report.failure}))
+                await self._forget(task, adapter)
                 return None
             case _:
                 if (task.native_status, task.progress, task.failure) != tuple(heard.values()):
@@ -166,9 +164,12 @@ class Steps:
             await self._move(task, {Status.SAVING}, Status.FAILED, failure=Failure.of(error))
             return None
         await self._move(task, {Status.SAVING}, Status.SUCCEEDED, outputs=outputs, failure=None)
+        await self._forget(task, adapter)
+        return None
+
+    async def _forget(self, task: Task, adapter: Adapter) -> None:
         if task.remote_id is not None:
             await adapter.forget(task.remote_id)
-        return None
 
     async def _move(self, task: Task, of: set[Status], to: Status, **changes: object) -> None:
         if await self.store.move(task.id, of=of, to=to, attempt=task.attempt, changes=changes):

@@ -91,12 +91,21 @@ class EmbeddedRunner:
             delay = AFTER_AN_ERROR
         finally:
             self._held.discard(task_id)
-            with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+            await self._let_go(task_id, delay)
+
+    async def _let_go(self, task_id: str, delay: float | None) -> None:
+        """Give a task back, also when stopping. If that fails its lease ends by itself."""
+        with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+            try:
                 await self._store.release(self._name, task_id, delay)
-            self._bulletin.ring(WAKE)
+            except KeyframeError:
+                log.exception("%s could not be let go of", task_id)
+        self._bulletin.ring(WAKE)
 
     async def _renew(self) -> None:
         while True:
             await anyio.sleep(LEASE_SECONDS / 3)
-            if self._held:
+            try:
                 await self._store.renew(self._name, list(self._held), LEASE_SECONDS)
+            except KeyframeError:
+                log.exception("the leases could not be renewed; trying again")

@@ -229,7 +229,8 @@ def next_step(task: Task) -> str:
             )
         case Status.FAILED:
             fix = task.failure.fix if task.failure else ""
-            return f"Nothing more happens to this task. {fix} Trying again is a new task.".replace("  ", " ")
+            again = "Trying again is a new task" + (" with a new idempotency_key." if task.idempotency_key else ".")
+            return f"Nothing more happens to this task. {fix} {again}".replace("  ", " ")
         case Status.CANCELLED:
             return "Stopped as asked. Nothing more happens."
         case Status.UNKNOWN:

@@ -1,0 +1,534 @@
+"""Fetching what an agent points at."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import ipaddress
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keyframe_mcp.errors import InvalidInput
+from keyframe_mcp.media.fetch import REDIRECTS, Fetcher, Resolve, is_public
+
+MOST = 100_000
+Write = Callable[[bytes], Awaitable[None]]
+Answer = bytes | Callable[[Write], Awaitable[None]]
+
+
+@dataclass
+class Site:
+    """A server on this machine: what each path answers, and what it was asked."""
+
+    answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
+    asked: list[str] = field(default_factory=list[str])
+    hosts: list[str] = field(default_factory=list[str])
+    connections: int = 0
+    port: int = 0
+
+    def url(self, path: str = "/fox.png", host: str = "127.0.0.1") -> str:
+        return f"http://{host}:{self.port}{path}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+
+        async def write(content: bytes) -> None:
+            writer.write(content)
+            await writer.drain()
+
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            path = head.split()[1]
+            self.asked.append(path)
+            self.hosts += [line.partition(": ")[2] for line in head.splitlines() if line.lower().startswith("host:")]
+            answer = self.answers[path.partition("?")[0]]
+            await (write(answer) if isinstance(answer, bytes) else answer(write))
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the fetcher may hang up whenever it has seen enough
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def open_site(**answers: Answer) -> AsyncGenerator[Site]:
+    """A site that answers `/name` for each name."""
+    site = Site({f"/{name}": answer for name, answer in answers.items()})
+    server = await asyncio.start_server(site.serve, "127.0.0.1", 0)
+    site.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield site
+
+
+@pytest.fixture
+async def site() -> AsyncGenerator[Site]:
+    async with open_site() as opened:
+        opened.answers["/fox.png"] = response(b"a fox")
+        yield opened
+
+
+class Names:
+    """A name server: each lookup gets the next answer, the last one again and again."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self._answers = answers
+        self.asked: list[str] = []
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        self.asked.append(host)
+        return self._answers[min(len(self.asked), len(self._answers)) - 1]
+
+
+def response(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def redirect(location: str, status: str = "302 Found") -> bytes:
+    return response(b"", status, f"Location: {location}")
+
+
+async def fetch(
+    url: str, *, loopback: bool = True, resolve: Resolve | None = None, most: int = MOST, seconds: float = 10
+) -> bytes:
+    into = io.BytesIO()
+    with anyio.fail_after(seconds + 5):
+        await Fetcher(loopback=loopback, resolve=resolve).fetch(url, into, most, seconds)
+    return into.getvalue()
+
+
+async def refusal(url: str, **how: object) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        await fetch(url, **how)  # pyright: ignore[reportArgumentType] - the options of `fetch`, passed on
+    return str(caught.value)
+
+
+# What works
+
+
+async def test_a_file_is_downloaded(site: Site):
+    assert await fetch(site.url()) == b"a fox"
+
+
+async def test_a_file_of_exactly_the_most_bytes_is_downloaded(site: Site):
+    assert await fetch(site.url(), most=5) == b"a fox"
+
+
+async def test_a_body_sent_in_chunks_is_put_together(site: Site):
+    site.answers["/fox.png"] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\na \r\n3\r\nfox\r\n0\r\n\r\n"
+
+    assert await fetch(site.url()) == b"a fox"
+
+
+async def test_the_server_is_asked_for_the_host_that_was_named(site: Site):
+    names = Names(["127.0.0.1"])
+
+    assert await fetch(site.url(host="pictures.example"), resolve=names) == b"a fox"
+    assert (names.asked, site.hosts) == (["pictures.example"], [f"pictures.example:{site.port}"])
+
+
+async def test_an_international_name_is_looked_up_and_asked_for_as_name_servers_spell_it(site: Site):
+    names = Names(["127.0.0.1"])
+
+    assert await fetch(site.url(host="bücher.example"), resolve=names) == b"a fox"
+    assert (names.asked, site.hosts) == (["xn--bcher-kva.example"], [f"xn--bcher-kva.example:{site.port}"])
+
+
+async def test_the_query_reaches_the_server_and_the_fragment_does_not(site: Site):
+    await fetch(site.url("/fox.png?a=1&b=%2F#part"))
+
+    assert site.asked == ["/fox.png?a=1&b=%2F"]
+
+
+# Redirects
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+async def test_redirects_are_followed(site: Site, status: str):
+    site.answers["/old"] = redirect("/fox.png", status)
+
+    assert await fetch(site.url("/old")) == b"a fox"
+
+
+async def test_a_redirect_may_be_relative_or_lead_to_another_host(site: Site):
+    site.answers["/a/old"] = redirect("../b/old")
+    site.answers["/b/old"] = redirect(site.url(host="other.example"))
+    names = Names(["127.0.0.1"])
+
+    assert await fetch(site.url("/a/old"), resolve=names) == b"a fox"
+    assert names.asked == ["127.0.0.1", "127.0.0.1", "other.example"]
+
+
+async def test_too_many_redirects_are_refused(site: Site):
+    for number in range(REDIRECTS + 1):
+        site.answers[f"/{number}"] = redirect(f"/{number + 1}")
+    site.answers[f"/{REDIRECTS + 1}"] = response(b"a fox")
+
+    assert f"was redirected more than {REDIRECTS} times" in await refusal(site.url("/0"))
+    assert await fetch(site.url("/1")) == b"a fox"
+
+
+async def test_a_circle_of_redirects_is_refused(site: Site):
+    site.answers["/round"] = redirect("/round")
+
+    assert "was redirected more than" in await refusal(site.url("/round"))
+    assert len(site.asked) == REDIRECTS + 1
+
+
+@pytest.mark.parametrize(
+    ("location", "reason"),
+    [
+        ("http://169.254.169.254/latest/meta-data/", "not on the public internet"),
+        ("http://[::ffff:169.254.169.254]/", "not on the public internet"),
+        ("http://10.0.0.1/", "not on the public internet"),
+        ("file:///etc/passwd", "only https is fetched"),
+        ("ftp://127.0.0.1/fox.png", "only https is fetched"),
+        ("gopher://127.0.0.1/", "only https is fetched"),
+        ("http://user:password@127.0.0.1/", "no user name or password"),
+        ("http://[::1", "could not be fetched (RemoteProtocolError)"),
+        ("http://x[y]/", "not a URL"),
+        ("http://127.0.0.1:99999/", "not a URL"),
+        ("https:", "must name a host"),
+    ],
+)
+async def test_every_hop_is_checked_like_the_first(site: Site, location: str, reason: str):
+    site.answers["/old"] = redirect(location)
+
+    assert reason in await refusal(site.url("/old"))
+    assert site.asked == ["/old"]
+
+
+async def test_a_redirect_that_leads_nowhere_is_an_answer_like_any_other(site: Site):
+    site.answers["/fox.png"] = response(b"", "304 Not Modified")
+
+    assert "answered 304" in await refusal(site.url())
+
+
+# Where it may not go
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://pictures.example/fox.png", "is not an https URL; only https is fetched"),
+        ("ftp://pictures.example/fox.png", "is not an https URL; only https is fetched"),
+        ("file:///etc/passwd", "is not an https URL; only https is fetched"),
+        ("/etc/passwd", "is not an https URL; only https is fetched"),
+        ("https://user:password@pictures.example/", "carry no user name or password"),
+        ("https://user@pictures.example/", "carry no user name or password"),
+        ("https://@pictures.example/", "carry no user name or password"),
+        ("https://pictures.example:password@127.0.0.1/", "carry no user name or password"),
+        ("https://pictures.example\\@127.0.0.1/", "carry no user name or password"),
+        ("https://pictures.example:8443/", "uses port 8443; only the https port works"),
+        ("https://pictures.example:80/", "uses port 80; only the https port works"),
+        ("https://pictures.example:0/", "only the https port works"),
+        ("https:///fox.png", "must name a host"),
+        ("https://", "must name a host"),
+        ("https://[::1", "is not a URL"),
+        ("https://pictures.example:99999/", "is not a URL"),
+        ("https://pictures.example:port/", "is not a URL"),
+        ("https://pictures.example/\x01", "is not a URL"),
+        ("https://pict\0ures.example/", "is not a URL"),
+        ("https://pictures.example/" + "x" * 100_000, "is not a URL"),
+        ("https://" + "ü" * 70 + ".example/", "is not a URL"),
+        ("https://pictures.example/\ud800", "is not a URL"),
+    ],
+)
+async def test_an_address_that_is_not_plain_https_is_refused_before_it_is_looked_up(url: str, reason: str):
+    names = Names(["93.184.216.34"])
+
+    message = await refusal(url, loopback=False, resolve=names)
+
+    assert reason in message
+    assert "password@" not in message
+    assert names.asked == []
+
+
+SPELLINGS = [
+    "localhost",
+    "LOCALHOST",
+    "127.0.0.1",
+    "127.1",
+    "2130706433",
+    "0x7f000001",
+    "0x7f.0.0.1",
+    "0177.0.0.1",
+    "017700000001",
+    "0",
+    "0.0.0.0",  # noqa: S104 - an address to refuse
+    "10.0.0.1",
+    "100.64.0.1",
+    "100.100.100.200",
+    "168.63.129.16",
+    "169.254.169.254",
+    "2852039166",
+    "172.16.0.1",
+    "192.0.0.192",
+    "192.168.0.1",
+    "198.18.0.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "[::]",
+    "[::1]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::127.0.0.1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[::ffff:0:127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[64:ff9b::169.254.169.254]",
+    "[64:ff9b:1::7f00:1]",
+    "[2002:7f00:1::]",
+    "[2002:a9fe:a9fe::]",
+    "[2001:0:7f00:1::]",
+    "[2001:db8::1]",
+    "[fe80::1]",
+    "[fe80::1%25lo]",
+    "[fec0::1]",
+    "[fc00::1]",
+    "[fd00:ec2::254]",
+    "[ff02::1]",
+    "[100::1]",
+    "[5f00::1]",
+]
+
+
+@pytest.mark.parametrize("loopback", [False, True])
+@pytest.mark.parametrize("host", SPELLINGS)
+async def test_no_spelling_of_an_inside_address_is_fetched(host: str, loopback: bool):
+    """With `loopback` the machine itself is allowed; there, port 1 answers nobody."""
+    port = ":1" if loopback else ""
+    message = await refusal(f"https://{host}{port}/latest/meta-data/", loopback=loopback)
+
+    reasons = ["not on the public internet", "not a URL", "is not known", *(["ConnectError"] if loopback else [])]
+    assert any(reason in message for reason in reasons)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ["10.0.0.1"],
+        ["127.0.0.1", "10.0.0.1"],
+        ["10.0.0.1", "127.0.0.1"],
+        ["127.0.0.1", "::ffff:127.0.0.1"],
+        ["127.0.0.1", "fe80::1%eth0"],
+        ["127.0.0.1", "169.254.169.254"],
+    ],
+)
+async def test_a_name_with_any_inside_address_is_refused_before_a_connection_is_made(site: Site, answers: list[str]):
+    message = await refusal(site.url(host="pictures.example"), resolve=Names(answers))
+
+    assert message == ("the host pictures.example is not on the public internet; only public addresses are fetched")
+    assert site.connections == 0
+
+
+async def test_a_name_that_means_this_machine_is_refused_unless_allowed():
+    message = await refusal("https://pictures.example/", loopback=False, resolve=Names(["127.0.0.1"]))
+
+    assert "not on the public internet" in message
+
+
+async def test_a_name_that_changes_its_answer_gains_nothing(site: Site):
+    """It is looked up once for each request, and the connection goes to the address that was looked at."""
+    names = Names(["127.0.0.1"], ["10.0.0.1"])
+
+    assert await fetch(site.url(host="rebinding.example"), resolve=names) == b"a fox"
+    assert names.asked == ["rebinding.example"]
+
+
+async def test_a_name_that_changes_its_answer_between_hops_is_refused(site: Site):
+    site.answers["/old"] = redirect("/fox.png")
+    names = Names(["127.0.0.1"], ["10.0.0.1"])
+
+    assert "not on the public internet" in await refusal(site.url("/old", "rebinding.example"), resolve=names)
+    assert site.asked == ["/old"]
+
+
+@pytest.mark.parametrize("error", [OSError("no such name"), TimeoutError("no answer")])
+async def test_a_name_that_cannot_be_looked_up_is_said(error: OSError):
+    async def broken(host: str, port: int) -> Sequence[str]:
+        raise error
+
+    assert await refusal("https://nowhere.example/", resolve=broken) == "the host nowhere.example is not known"
+    assert await refusal("https://nowhere.example/", resolve=Names([])) == "the host nowhere.example is not known"
+
+
+async def test_a_server_that_is_not_there_is_said(site: Site):
+    assert "could not be fetched (ConnectError)" in await refusal("http://127.0.0.1:1/")
+
+
+@pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "192.0.1.1", "2606:2800:220:1:248:1893:25c8:1946"])
+def test_public_addresses_are_public(address: str):
+    assert is_public(address)
+
+
+@given(st.ip_addresses())
+def test_nothing_the_standard_library_calls_private_is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address):
+    assert address.is_global or not is_public(str(address))
+
+
+@given(st.ip_addresses(v=4))
+def test_no_ipv4_address_in_ipv6_clothes_is_public(address: ipaddress.IPv4Address):
+    number = int(address)
+    clothes = (0, 0xFFFF << 32, 0xFFFF << 48, 0x64FF9B << 96, 0x64FF9B0001 << 80, 0x2002 << 112, 0x20010000 << 96)
+    for prefix in clothes:
+        shift = 80 if prefix == 0x2002 << 112 else 0
+        assert not is_public(str(ipaddress.IPv6Address(prefix | number << shift)))
+
+
+# What comes back
+
+
+async def test_a_body_that_is_too_large_is_refused_and_not_written(site: Site):
+    site.answers["/fox.png"] = response(b"x" * 6)
+    into = io.BytesIO()
+    with pytest.raises(InvalidInput, match="has more than 5 bytes"):
+        await Fetcher(loopback=True).fetch(site.url(), into, 5, 10)
+
+    assert len(into.getvalue()) <= 5
+
+
+async def test_an_endless_body_is_cut_off_where_the_limit_is(site: Site):
+    sent = 0
+
+    async def endless(write: Write) -> None:
+        nonlocal sent
+        await write(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n")
+        while True:
+            await write(b"x" * 65536)
+            sent += 65536
+
+    site.answers["/fox.png"] = endless
+    into = io.BytesIO()
+    with anyio.fail_after(10), pytest.raises(InvalidInput, match="has more than 100,000 bytes"):
+        await Fetcher(loopback=True).fetch(site.url(), into, MOST, 10)
+
+    assert len(into.getvalue()) <= MOST
+    assert sent < 100 * MOST
+
+
+async def test_a_body_that_breaks_off_is_refused(site: Site):
+    site.answers["/fox.png"] = response(b"a fox").replace(b"Length: 5", b"Length: 500")
+
+    assert "127.0.0.1/fox.png" in await refusal(site.url())
+
+
+async def test_a_chunked_body_that_breaks_off_is_refused(site: Site):
+    site.answers["/fox.png"] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\na fox\r\n"
+
+    assert "could not be fetched" in await refusal(site.url())
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x-anything", "gzip, identity"])
+async def test_compressed_content_is_not_unpacked(site: Site, encoding: str):
+    bomb = gzip.compress(bytes(5_000_000))
+    site.answers["/fox.png"] = response(bomb, "200 OK", f"Content-Encoding: {encoding}")
+
+    assert "sends compressed content" in await refusal(site.url())
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "206 Partial", "401 Unauthorized", "404 Not Found", "500 Oops"])
+async def test_any_answer_but_the_file_is_refused(site: Site, status: str):
+    site.answers["/fox.png"] = response(b"", status)
+
+    message = await refusal(site.url())
+    assert f"answered {status[:3]}; it must be readable without signing in" in message
+
+
+@pytest.mark.parametrize("answer", [b"", b"hello\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nbroken"])
+async def test_an_answer_that_is_not_http_is_refused(site: Site, answer: bytes):
+    site.answers["/fox.png"] = answer
+
+    assert "could not be fetched (RemoteProtocolError)" in await refusal(site.url())
+
+
+async def drip(write: Write) -> None:
+    """A byte now and then, each of them in time for a limit on waiting for the next."""
+    await write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while True:
+        await write(b"x")
+        with anyio.move_on_after(0.02):
+            await anyio.sleep_forever()
+
+
+async def silence(write: Write) -> None:
+    with anyio.move_on_after(5):
+        await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize("answer", [drip, silence])
+async def test_a_server_that_takes_its_time_is_given_up_on(site: Site, answer: Answer):
+    site.answers["/fox.png"] = answer
+
+    assert "did not arrive within 0.2 s" in await refusal(site.url(), seconds=0.2)
+
+
+async def test_the_time_limit_covers_all_hops_and_the_lookup(site: Site):
+    async def slow(host: str, port: int) -> Sequence[str]:
+        await anyio.sleep_forever()
+        return ()
+
+    assert "did not arrive within 0.2 s" in await refusal(site.url(), resolve=slow, seconds=0.2)
+
+
+# Secrets
+
+
+SECRET = "s3cret"  # noqa: S105 - the word to look for
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        response(b"", "403 Forbidden"),
+        response(b"x" * 2 * MOST),
+        response(b"x", "200 OK", "Content-Encoding: gzip"),
+        response(b"a fox").replace(b"Length: 5", b"Length: 500"),
+        b"nonsense\r\n\r\n",
+        redirect(f"/signed?signature={SECRET}"),
+        redirect(f"http://10.0.0.1/?signature={SECRET}"),
+        redirect(f"ftp://127.0.0.1/?signature={SECRET}"),
+        redirect(f"http://127.0.0.1:99999/?signature={SECRET}"),
+        redirect(f"http://[::1/?signature={SECRET}"),
+        redirect(f"http://user:{SECRET}@127.0.0.1/"),
+        silence,
+    ],
+)
+async def test_a_signature_in_the_query_appears_in_no_error(
+    site: Site, answer: Answer, caplog: pytest.LogCaptureFixture
+):
+    site.answers["/signed"] = answer
+    caplog.set_level(logging.WARNING)  # what the command line sets for the HTTP client
+
+    with pytest.raises(InvalidInput) as caught:
+        await fetch(site.url(f"/signed?signature={SECRET}#{SECRET}"), seconds=0.3)
+
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://pictures.example:99999/?signature={SECRET}",
+        f"https://[::1/?signature={SECRET}",
+        f"https://user:{SECRET}@pictures.example/",
+        f"https://user:{SECRET}@pictures.example:99999/",
+        f"http://pictures.example/?signature={SECRET}",
+        f"https://pictures.example:8443/?signature={SECRET}",
+        f"https://nowhere.example/?signature={SECRET}",
+        f"https:?signature={SECRET}",
+    ],
+)
+async def test_a_refused_address_is_shown_without_its_secrets(url: str):
+    assert SECRET not in await refusal(url, loopback=False, resolve=Names([]))
