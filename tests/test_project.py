@@ -59,7 +59,7 @@ def test_no_module_is_a_drawer_for_odds_and_ends():
 
 def test_every_exception_to_a_rule_carries_its_reason():
     exception = re.compile(r"# (noqa|type: ignore|pyright: ignore)")
-    reasoned = re.compile(r"# (noqa: [A-Z0-9, ]+|pyright: ignore\[[\w, ]+\])( # pyright: ignore\S+)? - \S")
+    reasoned = re.compile(r"# (noqa: [A-Z0-9, ]+|pyright: ignore\[[\w, ]+\])( # pyright: ignore\S+)? +[-#] \S")
     bare = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in [*SOURCES, *TESTS]

@@ -174,6 +174,23 @@ async def test_a_killed_server_loses_no_task(tmp_path: Path):
         assert task["status"] == "succeeded"
 
 
+async def test_two_servers_share_the_tasks_and_the_work(tmp_path: Path):
+    async with server(tmp_path) as one, server(tmp_path) as two:
+        for pipe in (one, two):
+            await pipe.ask("initialize", HANDSHAKE)
+            await pipe.send("notifications/initialized")
+        ids: list[str] = []
+        for number, pipe in enumerate((one, two, one)):
+            call = {"name": "generate_t2v", "arguments": {"prompt": f"shared {number}", "duration": 1}}
+            ids.append((await pipe.ask("tools/call", call))["result"]["structuredContent"]["task_id"])
+        call = {"name": "get_task", "arguments": {"task_ids": ids, "wait_seconds": 40}}
+        for pipe in (two, one):
+            tasks = (await pipe.ask("tools/call", call))["result"]["structuredContent"]["tasks"]
+            assert {task["status"] for task in tasks} == {"succeeded"}
+
+    assert len(list((tmp_path / "out").glob("kf_*.mp4"))) == 3
+
+
 async def test_it_ends_by_itself_when_the_host_hangs_up(tmp_path: Path):
     async with server(tmp_path) as pipe:
         await pipe.ask("initialize", HANDSHAKE)
