@@ -48,7 +48,7 @@ async def answering(url: str) -> None:
     """Return once the server answers there."""
     async with httpx.AsyncClient(trust_env=False) as client:
         with anyio.fail_after(20):
-            while not await answers(client, url):  # noqa: ASYNC110 - a port tells nobody that it is open
+            while not await answers(client, url):
                 await anyio.sleep(0.05)
 
 

@@ -24,7 +24,7 @@ from keyframe_mcp.app import open_application
 from keyframe_mcp.cli import COMMANDS, cli, load_command
 from keyframe_mcp.cli.session import ME
 from keyframe_mcp.server import INSTRUCTIONS, build_server
-from keyframe_mcp.server.views import model_view, summary
+from keyframe_mcp.server.model_views import model_view, summary
 from keyframe_mcp.settings import PREFIX, Settings, read_settings
 from keyframe_mcp.task import NEXT, Mode
 

@@ -76,7 +76,7 @@ def test_a_morph_carries_an_object_over_a_background_that_rests():
         world[top : top + 80, left : left + 90] = paint[:80, :90]
         return look(world)
 
-    assert gain(scene) >= 3
+    assert gain(scene) >= 6
 
 
 def test_a_morph_follows_the_camera_while_day_turns_to_night():

@@ -60,12 +60,14 @@ class LocalAdapter:
         render = Render(self._folder / job.task_id)
         try:
             order = RenderVideo.model_validate({**job.wire, "mode": job.mode, "to": str(render.video)})
+            render.folder.mkdir(parents=True, exist_ok=True)
+            render.write("order.json", order.model_dump_json())
+            if job.task_id not in self._running:
+                self._start(job.task_id, render)
         except ValidationError as error:
             raise ProviderRefused(f"the renderer cannot draw this: {error.errors()[0]['msg']}") from None
-        render.folder.mkdir(parents=True, exist_ok=True)
-        render.write("order.json", order.model_dump_json())
-        if job.task_id not in self._running:
-            self._start(job.task_id, render)
+        except OSError as error:
+            raise RenderFailed(f"{self._folder} cannot be written ({error.strerror})") from None
         return job.task_id
 
     async def check(self, remote_id: str) -> Report:
@@ -106,12 +108,14 @@ class LocalAdapter:
         shutil.rmtree(self._folder / remote_id, ignore_errors=True)
 
     async def pulse(self) -> None:
-        """Keep telling other processes which renders are alive. Runs until cancelled."""
+        """Keep telling other processes which renders are alive, and hear when one of them cancels. Never ends."""
         while True:
             await anyio.sleep(PULSE_SECONDS)
             for render in list(self._running.values()):
                 with suppress(OSError):  # a folder that has gone, or a full disk, must not stop the server
                     render.pulse()
+                if render.is_cancelled and render.scope is not None:
+                    render.scope.cancel()
 
     def _start(self, remote_id: str, render: Render) -> None:
         self._running[remote_id] = render
@@ -157,6 +161,11 @@ class Render:
         """Where the finished video appears, whole or not at all."""
         return self.folder / "video.mp4"
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody, here or in another process, wants it stopped."""
+        return (self.folder / "cancelled").exists()
+
     def report(self, fraction: float) -> None:
         """Remember how far it is."""
         self.progress = fraction
@@ -172,7 +181,7 @@ class Render:
 
     def outcome(self) -> Report | None:
         """How it ended, if it has."""
-        if (self.folder / "cancelled").exists():
+        if self.is_cancelled:
             return Report(status=Status.CANCELLED, native_status="cancelled")
         if (self.folder / "facts.json").exists():
             return finished(self.read("facts.json"))

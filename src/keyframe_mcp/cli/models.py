@@ -9,7 +9,7 @@ import click
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.adapters import DIALECTS
 from keyframe_mcp.cli.session import settings, show_json
-from keyframe_mcp.server.views import InputView, ModelView, model_view
+from keyframe_mcp.server.model_views import InputView, ModelView, model_view
 from keyframe_mcp.task import Mode
 
 

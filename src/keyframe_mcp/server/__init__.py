@@ -14,6 +14,7 @@ from keyframe_mcp.app import Application
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.server import arguments as take
 from keyframe_mcp.server import views as give
+from keyframe_mcp.server.model_views import ModelsView
 from keyframe_mcp.server.strict import strict_tool
 from keyframe_mcp.server.tools import Tools
 
@@ -74,7 +75,7 @@ def build_tools(tools: Tools) -> Sequence[Tool]:
             "Stop a task. A provider may bill what it had begun.", advertised=seen),
         strict_tool(tools.list_tasks, take.ListTasks, give.TaskListView, ASKS,
             "Recent tasks, newest first; finds one whose answer was lost. Free.", advertised=("tasks", "next_step")),
-        strict_tool(tools.list_models, take.ListModels, give.ModelsView, ASKS,
+        strict_tool(tools.list_models, take.ListModels, ModelsView, ASKS,
             "Video models, with inputs, limits and prices. Free.", advertised=("models", "next_step")),
         strict_tool(tools.view_video, take.ViewVideo, None, WRITES,
             "See a video: a contact sheet of numbered, timed frames, first and last included. Free."),

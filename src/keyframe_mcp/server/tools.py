@@ -17,16 +17,15 @@ from keyframe_mcp.errors import InvalidInput, Problem
 from keyframe_mcp.media.orders import SheetFacts
 from keyframe_mcp.media.references import At
 from keyframe_mcp.server import arguments as take
+from keyframe_mcp.server.model_views import ModelsView, model_view
 from keyframe_mcp.server.views import (
     FrameView,
     JoinView,
-    ModelsView,
     StartedView,
     TaskListView,
     TasksView,
     TaskView,
     View,
-    model_view,
 )
 from keyframe_mcp.task import Mode, Status, Task
 
