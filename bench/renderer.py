@@ -62,7 +62,7 @@ def table(measured: Measured) -> str:
     """The measurements as Markdown."""
     headings = {
         "quality": ("Likeness to the truth (PSNR, dB)", "scene"),
-        "speed": ("Processor time of a 5 s video against encoding its frames", "engine"),
+        "speed": ("Processor time of a whole video (5 s; 1 s with --quick) against encoding its frames", "engine"),
         "ends": ("First and last frame as delivered, and the steadiness of the motion", "scene"),
     }
     return "\n\n".join(f"### {title}\n\n{_rows(measured[part], corner)}" for part, (title, corner) in headings.items())

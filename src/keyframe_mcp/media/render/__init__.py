@@ -7,7 +7,8 @@ and text becomes a storyboard. Motion needs OpenCV, the optional extra `local`; 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from keyframe_mcp.errors import RenderFailed
 from keyframe_mcp.media.encode import from_planes, open_encoder
@@ -22,7 +23,8 @@ def render(order: RenderVideo, report: Callable[[float], None], *, opencv: bool 
     `UnreadableImage`, `OutputUnwritable` and `RenderFailed`, and what `report` raises; then no file is left.
     """
     report(0.0)
-    clip = plan_clip(order, opencv=_has_opencv() if opencv is None else opencv)
+    with _failures_named("The video could not be prepared"):
+        clip = plan_clip(order, opencv=_has_opencv() if opencv is None else opencv)
     frames = max(2, round(order.duration * order.fps))
     _encode(order, clip, frames, report)
     report(1.0)
@@ -37,20 +39,37 @@ def render(order: RenderVideo, report: Callable[[float], None], *, opencv: bool 
 
 
 def _encode(order: RenderVideo, clip: Clip, frames: int, report: Callable[[float], None]) -> None:
-    metadata = {
-        "title": clip.title,
-        "comment": f"{clip.note}. Not AI-generated: drawn by keyframe-mcp's local renderer.",
-    }
+    metadata = {"title": order.prompt, "comment": _comment(clip)}
     with open_encoder(
         order.to, width=clip.width, height=clip.height, fps=order.fps, frames=frames, metadata=metadata
     ) as encoder:
         for number in range(frames):
-            try:
+            with _failures_named(f"Frame {number} could not be drawn"):
                 planes = clip.draw(number / (frames - 1))
-            except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
-                raise RenderFailed(f"Frame {number} could not be drawn: {error}") from error
             encoder.write(from_planes(planes))
             report((number + 1) / (frames + 1))
+
+
+def _comment(clip: Clip) -> str:
+    """What the file says about itself wherever it goes."""
+    facts = [f"engine: {clip.engine}"]
+    if clip.confidence is not None:
+        facts.append(f"confidence: {clip.confidence}")
+    if clip.camera:
+        facts.append(f"camera: {clip.camera}")
+    return f"Drawn by keyframe-mcp's local renderer, not by an AI model ({'; '.join(facts)})"
+
+
+@contextmanager
+def _failures_named(what: str) -> Generator[None]:
+    try:
+        yield
+    except (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
+        raise RenderFailed(f"{what}: {error}") from error
+    except Exception as error:
+        if type(error).__module__ != "cv2":  # OpenCV's error is a plain Exception, of a module that may not be there
+            raise
+        raise RenderFailed(f"{what}: {error}") from error
 
 
 def _facts(order: RenderVideo, clip: Clip, frames: int) -> VideoFacts:

@@ -13,7 +13,7 @@ from keyframe_mcp.media.render.geometry import grid
 from keyframe_mcp.media.render.vision import blur, enlarge, halve, sample, tidy
 
 _FOR_THE_CAMERA = 0.03
-_AGAINST_THE_REST = -0.4  # a mover must be clearly better than the background to take a pixel from it
+_AGAINST_THE_REST = -0.45  # a mover must be clearly better than the background to take a pixel from it
 _PULL_TO_REST = 0.02
 
 

@@ -46,8 +46,6 @@ class Clip:
     width: int
     height: int
     draw: Callable[[float], Pixels]
-    title: str
-    note: str
     confidence: float | None = None
     camera: str = ""
     warnings: tuple[str, ...] = ()
@@ -69,70 +67,35 @@ def plan_clip(order: RenderVideo, *, opencv: bool) -> Clip:
 def _between_images(order: RenderVideo, *, opencv: bool) -> Clip:
     first = _load(order.first_image, "first_image", order)
     last = _load(order.last_image, "last_image", order)
-    width, height = video_size(order.resolution, order.aspect_ratio, first.image.size)
-    pixels_first, pixels_last = _fitted(first.image, width, height), _fitted(last.image, width, height)
-    warnings = [
-        *_about_picture("first image", first, width, height),
-        *_about_picture("last image", last, width, height),
-    ]
-    confidence = None
-    if opencv:
-        from keyframe_mcp.media.render.morph import Morph  # noqa: PLC0415  # OpenCV is an optional extra
+    size = video_size(order.resolution, order.aspect_ratio, first.image.size)
+    pixels = _fitted(first.image, *size), _fitted(last.image, *size)
+    warnings = [*_about_picture("first image", first, *size), *_about_picture("last image", last, *size)]
+    if not opencv:
+        return Clip("dissolve", *size, Dissolve(*pixels).draw, warnings=(*warnings, _NO_MOTION))
+    from keyframe_mcp.media.render.morph import Morph  # noqa: PLC0415  # OpenCV is an optional extra
 
-        morph = Morph(pixels_first, pixels_last)
-        confidence = round(morph.confidence, 3)
-        if confidence >= LEAST_CONFIDENCE:
-            return Clip(
-                engine="morph",
-                width=width,
-                height=height,
-                draw=lambda progress: morph.draw(smooth(progress)),
-                title=order.prompt,
-                note=f"Morph between two images, confidence {confidence}",
-                confidence=confidence,
-                warnings=tuple(warnings),
-            )
-    warnings.append(_unrelated(confidence) if confidence is not None else _NO_MOTION)
-    return Clip(
-        engine="dissolve",
-        width=width,
-        height=height,
-        draw=Dissolve(pixels_first, pixels_last).draw,
-        title=order.prompt,
-        note="Dissolve between two images",
-        confidence=confidence,
-        warnings=tuple(warnings),
-    )
+    morph = Morph(*pixels)
+    confidence = round(morph.confidence, 3)
+    if confidence < LEAST_CONFIDENCE:
+        warnings.append(_unrelated(confidence))
+        return Clip("dissolve", *size, Dissolve(*pixels).draw, confidence, warnings=tuple(warnings))
+    return Clip("morph", *size, lambda progress: morph.draw(smooth(progress)), confidence, warnings=tuple(warnings))
 
 
 def _over_image(order: RenderVideo, *, opencv: bool) -> Clip:
     picture = _load(order.first_image, "first_image", order)
-    width, height = video_size(order.resolution, order.aspect_ratio, picture.image.size)
+    size = video_size(order.resolution, order.aspect_ratio, picture.image.size)
     move = read_camera(order.prompt)
-    clip = CameraClip(_fitted(picture.image, width, height), move, order.duration, order.seed, opencv=opencv)
-    warnings = [*_about_picture("image", picture, width, height), *_about_move(move)]
-    return Clip(
-        engine="camera",
-        width=width,
-        height=height,
-        draw=clip.draw,
-        title=order.prompt,
-        note=f"Camera move over one image: {move}",
-        camera=str(move),
-        warnings=tuple(warnings if opencv else [*warnings, _NO_SPEED]),
-    )
+    clip = CameraClip(_fitted(picture.image, *size), move, order.duration, order.seed, opencv=opencv)
+    warnings = [*_about_picture("image", picture, *size), *_about_move(move)]
+    if not opencv:
+        warnings.append(_NO_SPEED)
+    return Clip("camera", *size, clip.draw, camera=str(move), warnings=tuple(warnings))
 
 
 def _storyboard(order: RenderVideo, shots: list[Shot]) -> Clip:
-    width, height = video_size(order.resolution, order.aspect_ratio)
-    return Clip(
-        engine="storyboard",
-        width=width,
-        height=height,
-        draw=Storyboard(shots, width, height, order.duration).draw,
-        title=order.prompt,
-        note="Storyboard cards",
-    )
+    size = video_size(order.resolution, order.aspect_ratio)
+    return Clip("storyboard", *size, Storyboard(shots, *size, order.duration).draw)
 
 
 def _load(path: Path | None, argument: str, order: RenderVideo) -> images.Picture:

@@ -74,7 +74,7 @@ def gray(pixels: Pixels) -> Pixels:
 
 def tidy(labels: Labels) -> Labels:
     """Without specks and small holes; each label but 0 one pixel wider."""
-    closed = cv2.morphologyEx(cv2.medianBlur(labels, 5), cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
+    closed = cv2.morphologyEx(cv2.medianBlur(labels, 9), cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8))
     wider = cv2.dilate(closed, np.ones((3, 3), np.uint8))
     return np.where(np.asarray(closed) == 0, wider, closed).astype(np.uint8)
 
