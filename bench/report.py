@@ -20,11 +20,14 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 def report(quick):
     """The page."""
+    versions = (
+        f"Python {platform.python_version()}, av {av.__version__}, OpenCV {cv2.__version__}, NumPy {np.__version__}"
+    )
     return f"""# Performance
 
-Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}, keyframe-mcp {__version__}: Python {platform.python_version()}, \
-{platform.machine()}, av {av.__version__}, OpenCV {cv2.__version__}, NumPy {np.__version__}. The machine may be busy: what is \
-compared was run in turn, CPU time is what the processes used, and the ratios are the figures to read.
+Written by `make bench` on {datetime.now(UTC):%Y-%m-%d} for keyframe-mcp {__version__} ({versions}).
+The machine may be busy: what is compared was run in turn, CPU time is what the processes used, and the ratios are the
+figures to read.
 
 ## Starting the server
 

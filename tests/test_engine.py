@@ -284,6 +284,11 @@ async def test_equal_pictures_under_other_names_are_the_same_request(tmp_path: P
         assert [each.deduplicated for each in started] == [False, True, False]
 
 
+async def test_a_default_left_out_or_written_out_is_the_same_request(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        assert await studio.start(duration=5.0) == await studio.start() == await studio.start(duration=5)
+
+
 async def test_one_key_is_one_task_however_late(tmp_path: Path):
     async with open_studio(tmp_path) as studio:
         request = Inputs(mode=Mode.T2V, prompt="once")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import psutil
 import pytest
 from PIL import Image
 
@@ -59,9 +59,7 @@ def is_running(pid: int) -> bool:
 
 def children() -> set[int]:
     """The processes this one has started and not seen end."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,comm="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()]
-    return {int(pid) for pid, parent, command in rows if int(parent) == os.getpid() and not command.startswith("ps")}
+    return {process.pid for process in psutil.Process().children()}
 
 
 async def test_an_order_is_answered(workshop: Workshop, picture: Path):
@@ -69,6 +67,18 @@ async def test_an_order_is_answered(workshop: Workshop, picture: Path):
         facts = await workshop.run(CheckImage(path=picture))
 
     assert facts == ImageFacts(width=64, height=48, mime_type="image/png")
+
+
+async def test_a_worker_that_died_while_it_waited_is_replaced(workshop: Workshop, picture: Path):
+    with anyio.fail_after(PATIENCE):
+        await workshop.run(CheckImage(path=picture))
+        waiting = psutil.Process(warm(workshop))
+        waiting.kill()
+        await anyio.to_thread.run_sync(waiting.wait, 5)
+        facts = await workshop.run(CheckImage(path=picture))
+
+        assert facts.width == 64
+        assert warm(workshop) != waiting.pid
 
 
 async def test_a_second_order_finds_the_worker_warm_even_after_a_bad_file(workshop: Workshop, picture: Path):

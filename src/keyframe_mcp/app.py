@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -107,6 +108,8 @@ async def closed_at_last(thing: Closable) -> AsyncGenerator[None]:
 
 def fetching(settings: Settings) -> Fetch:
     """How URLs are fetched, as the settings allow."""
+    # Its INFO lines hold whole URLs, signatures included.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
     async def fetch(url: str, into: IO[bytes], most_bytes: int, seconds: float) -> None:
         from keyframe_mcp.media.fetch import Fetcher  # noqa: PLC0415 - httpx costs 50 ms that most starts never need

@@ -29,8 +29,6 @@ def settings() -> Settings:
     logging.basicConfig(
         level=found.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    # Its INFO lines hold whole URLs, signatures included.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     for stranger in strangers(os.environ):
         logging.getLogger(__name__).warning("%s", stranger)
     return found

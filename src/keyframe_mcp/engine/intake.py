@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import anyio
 
@@ -109,4 +110,13 @@ def new_id() -> str:
 
 def digest(value: object) -> str:
     """The same for equal requests, whatever the order of their keys. Pictures are in it by content."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(plain(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def plain(value: object) -> object:
+    """A value with 5.0 written as 5: they ask for the same video."""
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in cast("dict[str, object]", value).items()}
+    if isinstance(value, list):
+        return [plain(each) for each in cast("list[object]", value)]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -124,15 +124,20 @@ async def receive(url: str, response: httpx.Response, into: IO[bytes], most_byte
         raise InvalidInput(f"{shown(url)} answered {response.status_code}; it must be readable without signing in")
     if response.headers.get("content-encoding", "identity") != "identity":
         raise InvalidInput(f"{shown(url)} sends compressed content, which is not read")
+    try:
+        await copy(url, response, into, most_bytes)
+    except httpx.RemoteProtocolError:  # also when fewer bytes came than were declared
+        raise InvalidInput(f"{shown(url)} broke off before it was complete; try again") from None
+
+
+async def copy(url: str, response: httpx.Response, into: IO[bytes], most_bytes: int) -> None:
+    """Write the bytes, up to the most that works."""
     received = 0
     async for chunk in response.aiter_raw():
         received += len(chunk)
         if received > most_bytes:
             raise InvalidInput(f"{shown(url)} has more than {most_bytes:,} bytes, which is the most that works")
         into.write(chunk)
-    declared = response.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) != received:
-        raise InvalidInput(f"{shown(url)} broke off after {received:,} of {int(declared):,} bytes; try again")
 
 
 def onward(url: str, location: str) -> str:

@@ -18,15 +18,23 @@ from typing import IO, TypeVar
 import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from keyframe_mcp.errors import KeyframeError, RenderFailed, by_kind
+from keyframe_mcp.errors import RenderFailed, by_kind
 from keyframe_mcp.media.orders import Order, reply_type
 
 Reply = TypeVar("Reply", bound=BaseModel)
 
 LONGEST_LINE = 1 << 20
 REUSE_WITHIN = 45  # seconds; shorter than the worker's own patience, so that a reused one is still there
+LINE_TROUBLE = (
+    anyio.EndOfStream,
+    anyio.IncompleteRead,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    anyio.DelimiterNotFound,
+    ValidationError,
+)
 SAFE_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "LD_LIBRARY_PATH")
 
 
@@ -61,40 +69,52 @@ class Workshop:
     ) -> Reply:
         """Carry out one order. `report` hears fractions from 0 to 1. Cancelling kills the worker."""
         async with self._places:
-            worker = await self._worker()
             try:
                 with anyio.fail_after(time_limit):
-                    reply = await worker.carry_out(order, report)
-            except KeyframeError:
-                await self._keep_or_stop(worker)
-                raise
+                    return await self._carry_out(order, report)
             except TimeoutError:
-                await worker.stop()
                 raise RenderFailed(f"{type(order).__name__} was stopped after {time_limit:g} s") from None
-            except BaseException:
+
+    async def _carry_out(self, order: Order[Reply], report: Callable[[float], None]) -> Reply:
+        """With the warm worker if there is one; a new one takes over where that turns out to have died while idle."""
+        try:
+            if warm := await self._warm_worker():
+                with suppress(NotTaken):
+                    return await self._use(warm, order, report)
+            return await self._use(await hire(self._environment), order, report)
+        except DeadWorker as end:
+            raise RenderFailed(str(end)) from None
+
+    async def _use(self, worker: Worker, order: Order[Reply], report: Callable[[float], None]) -> Reply:
+        """One order with one worker, which is kept if it is still good, and otherwise stopped."""
+        try:
+            return await worker.carry_out(order, report)
+        finally:
+            if worker.is_reusable and not self._idle:
+                self._idle.append(worker)
+            else:
                 await worker.stop()
-                raise
-            await self._keep_or_stop(worker)
-            return reply
 
     async def aclose(self) -> None:
         """Stop the warm workers."""
         while self._idle:
             await self._idle.pop().stop()
 
-    async def _worker(self) -> Worker:
+    async def _warm_worker(self) -> Worker | None:
         while self._idle:
             worker = self._idle.pop()
             if worker.is_reusable:
                 return worker
             await worker.stop()
-        return await hire(self._environment)
+        return None
 
-    async def _keep_or_stop(self, worker: Worker) -> None:
-        if worker.is_reusable and not self._idle:
-            self._idle.append(worker)
-        else:
-            await worker.stop()
+
+class DeadWorker(Exception):
+    """The process ended, or said something that was no answer."""
+
+
+class NotTaken(DeadWorker):
+    """It had ended before it could take the order."""
 
 
 class Worker:
@@ -108,28 +128,34 @@ class Worker:
         self._lines = BufferedByteReceiveStream(process.stdout)
         self._complaints = complaints
         self._last_used = anyio.current_time()
+        self._is_idle = True
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the process can surely take another order."""
-        return self._process.returncode is None and anyio.current_time() - self._last_used < REUSE_WITHIN
+        """Whether the process can surely take another order: one that was interrupted in its work cannot."""
+        fresh = anyio.current_time() - self._last_used < REUSE_WITHIN
+        return self._is_idle and fresh and self._process.returncode is None
 
     async def carry_out(self, order: Order[Reply], report: Callable[[float], None]) -> Reply:
-        """Send one order and read until its end."""
+        """Send one order and read until its end. Raises what the worker raised, `NotTaken` or `DeadWorker`."""
         line = json.dumps({"order": type(order).__name__, "arguments": order.model_dump(mode="json")})
+        self._is_idle = False
         try:
             await self._orders.send(line.encode() + b"\n")
-            while True:
-                message = Message.model_validate_json(await self._lines.receive_until(b"\n", LONGEST_LINE))
-                if message.progress is not None:
-                    report(message.progress)
-                    continue
-                self._last_used = anyio.current_time()
-                if message.error is not None:
-                    raise by_kind().get(message.kind, RenderFailed)(message.error)
-                return TypeAdapter(reply_type(order)).validate_python(message.facts, strict=False)
-        except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            raise RenderFailed(await self._epitaph()) from None
+        except LINE_TROUBLE:
+            raise NotTaken(await self._epitaph()) from None
+        try:
+            while (message := await self._hear()).progress is not None:
+                report(message.progress)
+        except LINE_TROUBLE:
+            raise DeadWorker(await self._epitaph()) from None
+        self._is_idle, self._last_used = True, anyio.current_time()
+        if message.error is not None:
+            raise by_kind().get(message.kind, RenderFailed)(message.error)
+        return TypeAdapter(reply_type(order)).validate_python(message.facts, strict=False)
+
+    async def _hear(self) -> Message:
+        return Message.model_validate_json(await self._lines.receive_until(b"\n", LONGEST_LINE))
 
     async def stop(self) -> None:
         """End the process, if need be by force."""

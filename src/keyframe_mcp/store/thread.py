@@ -49,7 +49,7 @@ class DatabaseThread:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._errands.put(Errand(work, future, loop))  # pyright: ignore[reportArgumentType] - the queue forgets which Result
-        return await asyncio.shield(future)
+        return await future
 
     async def aclose(self) -> None:
         """Finish what is queued, close the connection, end the thread."""

@@ -99,12 +99,15 @@ class _Analysis:
         )
 
 
-def coverage(positions: Floats) -> Floats:
-    """1 where a position is inside a picture the size of the grid, falling to 0 over the pixel around its edge."""
+def coverage(positions: Floats, softness: float = 1.0) -> Floats:
+    """1 where a position is inside a picture the size of the grid, falling to 0 over its outermost pixels.
+
+    `softness` is how many: 1 is the pixel around the edge.
+    """
     height, width = positions.shape[:2]
     across, along = positions[..., 0], positions[..., 1]
     margin = np.minimum(np.minimum(across + 1, width - across), np.minimum(along + 1, height - along))
-    return np.clip(margin, 0, 1).astype(np.float32)
+    return np.clip(margin / np.float32(softness), 0, 1).astype(np.float32)
 
 
 def _find_views(first: Pixels, last: Pixels) -> list[Matrix]:

@@ -13,6 +13,7 @@ from keyframe_mcp.media.render.motion import Motion, Stream, coverage
 from keyframe_mcp.media.render.vision import sample, transform
 
 _ROUNDS = 3
+_SOFT_EDGE = 0.08  # of the shorter side
 _FAINTEST = 1e-3  # keeps the shares defined where neither picture shows a pixel
 
 
@@ -41,6 +42,8 @@ def projector(motion: Motion) -> Callable[[float], Instant]:
     """A function of the time, between 0 and 1 and neither of them."""
     flows_at = _Splatter(motion).flows if motion.has_movers else _Follower(motion).flows
     own = grid(*motion.size)
+    # A hard edge would show as the outline of one picture where the other has already another light.
+    soft = max(1.0, _SOFT_EDGE * min(motion.size))
 
     def project(time: float) -> Instant:
         flows, in_middle = flows_at(time), own
@@ -49,8 +52,8 @@ def projector(motion: Motion) -> Callable[[float], Instant]:
             flows = _moved(flows, in_middle)
         in_first = transform(as_floats(in_middle - np.float32(time) * flows.from_first), motion.first_from_middle)
         in_last = transform(as_floats(in_middle + np.float32(1 - time) * flows.from_last), motion.last_from_middle)
-        first = np.float32(1 - time) * (flows.weight_first * coverage(in_first) + np.float32(_FAINTEST))
-        last = np.float32(time) * (flows.weight_last * coverage(in_last) + np.float32(_FAINTEST))
+        first = np.float32(1 - time) * (flows.weight_first * coverage(in_first, soft) + np.float32(_FAINTEST))
+        last = np.float32(time) * (flows.weight_last * coverage(in_last, soft) + np.float32(_FAINTEST))
         return Instant(in_first, in_last, as_floats(first / (first + last)), in_middle)
 
     return project

@@ -11,11 +11,12 @@ import numpy as np
 from keyframe_mcp.media.render.arrays import Floats, Pixels, as_floats
 from keyframe_mcp.media.render.geometry import grid
 from keyframe_mcp.media.render.layers import push_pull
-from keyframe_mcp.media.render.motion import Motion
+from keyframe_mcp.media.render.motion import Motion, coverage
 from keyframe_mcp.media.render.vision import blur, sample, shrink, transform
 
 _SMALLEST_WORTH_ADDING = 3.0  # gray levels, in the mean
 _SUREST = 0.2
+_FAINT = 0.1
 
 
 def find_shading(first: Pixels, last: Pixels, motion: Motion) -> Floats | None:
@@ -23,11 +24,13 @@ def find_shading(first: Pixels, last: Pixels, motion: Motion) -> Floats | None:
     width = motion.size[0]
     own = grid(*motion.size)
     small_first, small_last = (as_floats(shrink(picture, *motion.size)) for picture in (first, last))
-    seen_first = sample(small_first, transform(own, motion.first_from_middle))
-    arrived = as_floats(own + motion.forward.found.displacement)
-    seen_last = sample(small_last, transform(arrived, motion.last_from_middle))
+    in_first = transform(own, motion.first_from_middle)
+    in_last = transform(as_floats(own + motion.forward.found.displacement), motion.last_from_middle)
+    seen_first, seen_last = sample(small_first, in_first), sample(small_last, in_last)
     confidence = motion.forward.found.confidence
-    trusted = as_floats(confidence * (confidence > _SUREST))
+    # An empty sky gives no sure motion, but its colour is still better known there than from the hills below it.
+    seen = _FAINT * coverage(in_first) * coverage(in_last)
+    trusted = as_floats(np.maximum(confidence * (confidence > _SUREST), seen))
     difference = push_pull(as_floats(seen_last - seen_first), trusted, 1e-3, trust=0.3)
     difference = blur(difference, max(2.0, width / 30) / 2)
     if float(np.abs(difference).mean()) <= _SMALLEST_WORTH_ADDING:
