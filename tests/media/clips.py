@@ -42,6 +42,14 @@ def number_in(image: Image.Image) -> int:
     return sum(1 << bit for bit, block in enumerate(blocks) if block.mean() > 128)
 
 
+def encoder_options(codec: str, options: dict[str, str]) -> dict[str, str]:
+    """Options under which equal frames make equal files; x264 needs to be told, or a cut falls elsewhere each time."""
+    if codec == "libx264":
+        parameters = ":".join(filter(None, ["cpu-independent=1", options.get("x264-params")]))
+        return {"preset": "ultrafast", "threads": "1", **options, "x264-params": parameters}
+    return {"preset": "ultrafast", **options} if codec == "libx265" else options
+
+
 def make(
     path: Path,
     frames: int = 48,
@@ -65,7 +73,7 @@ def make(
         stream = cast("VideoStream", output.add_stream(codec, rate=Fraction(rate)))
         stream.width, stream.height = size
         stream.pix_fmt = pixel_format
-        stream.codec_context.options = {"preset": "ultrafast", **(options or {})} if "x26" in codec else options or {}
+        stream.codec_context.options = encoder_options(codec, options or {})
         if stamps:
             stream.codec_context.time_base = Fraction(1, 1000)
         if rotation:

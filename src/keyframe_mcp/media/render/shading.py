@@ -16,6 +16,7 @@ from keyframe_mcp.media.render.vision import blur, sample, shrink, transform
 
 _SMALLEST_WORTH_ADDING = 3.0  # gray levels, in the mean
 _SUREST = 0.2
+_ALL_THAT_IS_SEEN = 4.0
 _FAINT = 0.1
 
 
@@ -29,7 +30,9 @@ def find_shading(first: Pixels, last: Pixels, motion: Motion) -> Floats | None:
     seen_first, seen_last = sample(small_first, in_first), sample(small_last, in_last)
     confidence = motion.forward.found.confidence
     # An empty sky gives no sure motion, but its colour is still better known there than from the hills below it.
-    seen = _FAINT * coverage(in_first) * coverage(in_last)
+    # With objects on the move it is not: what is behind them has another colour.
+    weight = _FAINT if motion.has_movers else _ALL_THAT_IS_SEEN
+    seen = weight * coverage(in_first) * coverage(in_last)
     trusted = as_floats(np.maximum(confidence * (confidence > _SUREST), seen))
     difference = push_pull(as_floats(seen_last - seen_first), trusted, 1e-3, trust=0.3)
     difference = blur(difference, max(2.0, width / 30) / 2)
