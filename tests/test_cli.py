@@ -139,6 +139,21 @@ def test_the_doctor_says_what_to_mend(tmp_path: Path):
     assert "set KEYFRAME_OUTPUT_DIR" in found.stdout
 
 
+def test_a_misspelled_setting_is_pointed_out(tmp_path: Path):
+    found = run(tmp_path, "doctor", KEYFRAME_OUTPUT_DIRS="x")
+
+    assert found.returncode == 3
+    assert "KEYFRAME_OUTPUT_DIRS means nothing; KEYFRAME_OUTPUT_DIR does" in found.stdout
+
+
+def test_a_default_model_that_does_not_exist_stops_the_start(tmp_path: Path):
+    ended = run(tmp_path, "task", KEYFRAME_DEFAULT_MODEL="local/morf")
+
+    assert ended.returncode == 3
+    assert "KEYFRAME_DEFAULT_MODEL" in ended.stderr
+    assert "did you mean local/morph" in ended.stderr
+
+
 def test_a_catalogue_of_one_s_own_is_used_and_a_broken_one_is_named(tmp_path: Path):
     mine = tmp_path / "catalogue"
     mine.mkdir()

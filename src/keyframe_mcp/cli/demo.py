@@ -96,6 +96,8 @@ async def make(client: Client, tool: str, arguments: dict[str, Any]) -> str:
     sure = f", confidence {task['confidence']:.2f}" if "confidence" in task else ""
     facts = f"{output['width']}x{output['height']}, {output['duration']:g} s at {output['fps']:g} fps"
     click.echo(f"   {facts}, drawn with {task['engine']}{sure}\n   {output['file']}")
+    for warning in task.get("warnings", ()):
+        click.echo(f"   note: {warning}")
     return task_id
 
 

@@ -20,7 +20,7 @@ from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.adapters import DIALECTS
 from keyframe_mcp.cli.session import settings, show_json
 from keyframe_mcp.errors import KeyframeError
-from keyframe_mcp.settings import Settings
+from keyframe_mcp.settings import Settings, strangers
 from keyframe_mcp.store.sqlite import journal_mode, prepare
 
 SPARE_BYTES = 1 << 30
@@ -55,9 +55,10 @@ def doctor(*, as_json: bool) -> None:
 
 def examine(found: Settings) -> Iterator[Finding]:
     """Everything worth knowing, most basic first."""
-    yield Finding(
-        "keyframe-mcp", f"{__version__}, mcp {version('mcp')}, Python {platform.python_version()}, {sys.platform}"
-    )
+    runs_on = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    yield Finding("keyframe-mcp", f"{__version__}, mcp {version('mcp')}, {runs_on}")
+    for stranger in strangers(os.environ):
+        yield Finding("setting", stranger, ok=False, advice="correct its name, or unset it")
     yield checked("output folder", lambda: writable(found.output_dir), "set KEYFRAME_OUTPUT_DIR to a folder of yours")
     yield checked("task database", lambda: database(found), "set KEYFRAME_STATE_DIR to a folder of yours")
     yield space(found.output_dir)
