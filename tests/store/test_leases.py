@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from keyframe_mcp.store.sqlite import SqliteStore

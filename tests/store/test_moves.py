@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from keyframe_mcp.store.sqlite import SqliteStore
