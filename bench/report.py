@@ -37,9 +37,10 @@ Median of processes started in turn, each measured when it had answered `initial
 
 ## The embedded renderer
 
-Aims: at least 12 dB over a dissolve in the mean and no scene 0.5 dB below it; processor time of a morph, in the median
-of its three scenes, at most 4.5 times encoding alone at 480p and 4 times at 720p, of the worst 8 times; of a camera move
-2.5, of a plain dissolve 1.3, of a storyboard 4 times; first and last frame at least 45 dB in luma; steps at most 1.6.
+Aims: at least 12 dB over a dissolve in the mean and no scene 0.5 dB below it. Processor time of a morph, in the median
+of its three scenes, at most 4.5 times encoding alone at 480p and 4 times at 720p, and of the worst 8 times; of a camera
+move 2.5, of a plain dissolve 1.3, of a storyboard 4 times. First and last frame at least 45 dB in luma; steps at most
+1.6 times the median.
 
 {renderer.table(renderer.measure(quick=quick))}
 """
