@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -54,7 +55,7 @@ async def test_the_intent_is_on_disk_when_the_provider_is_asked(tmp_path: Path):
     seen: list[str] = []
 
     def look(job: Job) -> str:
-        with sqlite3.connect(tmp_path / "tasks.db") as other:
+        with closing(sqlite3.connect(tmp_path / "tasks.db")) as other:
             seen.extend(other.execute("SELECT status, attempt FROM tasks WHERE id = ?", (job.task_id,)).fetchone())
         return "remote-1"
 

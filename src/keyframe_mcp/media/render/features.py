@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from keyframe_mcp.media.render.arrays import Floats, Matrix, Pixels
+from keyframe_mcp.media.render.arrays import Floats, Matrix, Pixels, as_floats
 from keyframe_mcp.media.render.geometry import corners
 
 _MOST_VIEWS = 4
@@ -122,12 +122,14 @@ def _view(found: object, inliers: object, matches: Matches) -> _View | None:
         matrix = np.vstack([matrix, [0.0, 0.0, 1.0]])
     if not np.isfinite(matrix).all() or matrix[2, 2] == 0:
         return None
-    return _View(matrix / matrix[2, 2], matches.kept(np.asarray(inliers).ravel() > 0))
+    chosen = np.asarray(inliers).ravel() > 0
+    return _View(matrix / matrix[2, 2], matches.kept(chosen))
 
 
 def _unexplained(matches: Matches, view: Matrix, distance: float) -> Matches:
     predicted = cv2.perspectiveTransform(matches.first.reshape(1, -1, 2), view)[0]
-    return matches.kept(np.linalg.norm(predicted - matches.last, axis=1) > distance)
+    apart = as_floats(predicted) - matches.last
+    return matches.kept((apart * apart).sum(axis=1) > distance * distance)
 
 
 def _tolerance(width: int) -> float:
