@@ -72,8 +72,14 @@ def priced(listed: Listed) -> str:
 
 
 def summary(inputs: dict[str, Input]) -> str:
-    """The inputs in a line: required ones starred, with what they accept."""
-    return ", ".join(name + ("*" if spec.required else "") + limits(spec) for name, spec in inputs.items())
+    """The inputs in a line: required ones starred, with what they accept and, if it is not every one, their mode."""
+    stars = {True: "*", False: ""}
+    return ", ".join(name + stars[spec.required] + limits(spec) + belongs(spec) for name, spec in inputs.items())
+
+
+def belongs(spec: Input) -> str:
+    """The modes an input belongs to, when not all."""
+    return f" [{'/'.join(sorted(spec.modes))}]" if spec.modes else ""
 
 
 def limits(spec: Input) -> str:
