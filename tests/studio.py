@@ -144,7 +144,14 @@ async def open_studio(folder: Path, provider: ScriptedProvider | None = None) ->
     provider, clock, bulletin, workshop = provider or ScriptedProvider(), Clock(), Bulletin(), Workshop()
     catalog = catalogs.load(folder / "catalogue")
     store = SqliteStore(folder / "tasks.db", clock)
-    sources = Sources(store, Folders((folder,), folder), Fetcher(loopback=True).fetch, workshop, folder / "pictures")
+    sources = Sources(
+        store,
+        Folders((folder,), folder),
+        Fetcher(loopback=True).fetch,
+        workshop,
+        folder=folder / "pictures",
+        outputs=folder / "out",
+    )
     steps = Steps(catalog, {"paid": provider}, store, Keeper(folder / "out", workshop), bulletin)
     engine = Engine(
         catalog=catalog,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,9 @@ def test_a_person_is_told_where_the_video_is_and_what_it_is_not(tmp_path: Path):
         (("task", "kf_nothing"), 2, "there is no task"),
         (("task", "--cancel"), 2, "need a TASK_ID"),
         (("models", "local/morf"), 2, "did you mean local/morph"),
+        (("generate", "t2v", "--prompt", "a", "--wait", "nan"), 2, "--wait"),
+        (("demo", "--output", "/proc/keyframe"), 3, "cannot be written"),
+        (("serve", "--port", "9999"), 2, "need --transport"),
         (("serv",), 2, "No such command"),
     ],
 )
@@ -146,10 +150,26 @@ def test_a_misspelled_setting_is_pointed_out(tmp_path: Path):
     assert "KEYFRAME_OUTPUT_DIRS means nothing; KEYFRAME_OUTPUT_DIR does" in found.stdout
 
 
+def test_what_killed_processes_left_is_swept_away(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "state" / "pictures" / ".bringing-in-x").mkdir(parents=True)
+    left = [tmp_path / "out" / ".kf_a.mp4.1234.part", tmp_path / "state" / "pictures" / ".bringing-in-x"]
+    left[0].write_bytes(b"half")
+    (tmp_path / "out" / ".young.part").write_bytes(b"half")
+    (tmp_path / "state" / "pictures" / "dangling").symlink_to("nowhere")
+    for path in left:
+        os.utime(path, (1, 1))
+    assert run(tmp_path, "task").returncode == 0
+
+    assert [path for path in left if path.exists()] == []
+    assert (tmp_path / "out" / ".young.part").exists()
+
+
 def test_a_default_model_that_does_not_exist_stops_the_start(tmp_path: Path):
     ended = run(tmp_path, "task", KEYFRAME_DEFAULT_MODEL="local/morf")
 
     assert ended.returncode == 3
+    assert run(tmp_path, "doctor", KEYFRAME_DEFAULT_MODEL="local/morf").returncode == 3
     assert "KEYFRAME_DEFAULT_MODEL" in ended.stderr
     assert "did you mean local/morph" in ended.stderr
 

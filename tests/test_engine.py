@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -18,12 +20,13 @@ from keyframe_mcp.errors import (
     ProviderBusy,
     ProviderRefused,
     ProviderUnavailable,
+    StoreUnusable,
     SubmissionUncertain,
     UnexpectedReply,
     UnknownTask,
 )
-from keyframe_mcp.task import Failure, Inputs, Mode, Status
-from studio import ME, ScriptedProvider, open_studio, picture
+from keyframe_mcp.task import Failure, Inputs, Mode, Status, Task
+from studio import ME, ScriptedProvider, Studio, open_studio, picture
 
 
 def done(video: Path) -> Report:
@@ -247,6 +250,21 @@ async def test_a_provider_that_cannot_stop_a_job_is_said_to_run_on(tmp_path: Pat
         assert len(studio.provider.cancelled) == 1
 
 
+async def test_that_a_job_could_not_be_stopped_is_still_said_when_it_succeeds(tmp_path: Path):
+    async with open_studio(tmp_path, ScriptedProvider(can_cancel=False)) as studio:
+        made = await studio.clip()
+        task_id = await studio.start()
+        await studio.steps.advance(task_id)
+        await studio.engine.cancel(task_id, ME)
+        studio.provider.on_check = lambda _: done(made)
+        for _ in range(2):
+            await studio.steps.advance(task_id)
+
+        task = await studio.store.get(task_id)
+        assert task.status is Status.SUCCEEDED
+        assert [warning for warning in task.warnings if "cannot stop" in warning]
+
+
 async def test_a_late_answer_to_an_older_attempt_changes_nothing(tmp_path: Path):
     async with open_studio(tmp_path) as studio:
         task_id = await studio.start()
@@ -351,3 +369,51 @@ async def test_following_says_every_change_and_ends_with_the_task(tmp_path: Path
                 await studio.store.move(task_id, of={Status.RUNNING}, to=Status.CANCELLED)
 
         assert seen == [Status.QUEUED, Status.RUNNING, Status.CANCELLED]
+
+
+async def test_a_job_is_written_down_even_when_the_server_is_stopping(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        task_id = await studio.start()
+        async with anyio.create_task_group() as tasks:
+
+            async def slow(job: Job) -> str:
+                studio.provider.jobs.append(job)
+                tasks.cancel_scope.cancel()
+                await anyio.sleep(0.05)
+                return "remote-paid"
+
+            studio.provider.submit = slow
+            tasks.start_soon(studio.steps.advance, task_id)
+
+        task = await studio.store.get(task_id)
+        assert (task.status, task.remote_id) == (Status.RUNNING, "remote-paid")
+
+
+async def test_a_paid_job_s_id_survives_a_write_that_failed(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        task_id = await studio.start()
+        forgetful = ForgetfulStore(studio)
+        steps = replace(studio.steps, store=forgetful)
+        await steps.advance(task_id)
+
+        task = await studio.store.get(task_id)
+        assert (task.status, task.remote_id) == (Status.RUNNING, f"remote-{task_id}-1")
+        assert forgetful.failures == 0
+        assert len(studio.provider.jobs) == 1
+
+
+class ForgetfulStore:
+    """The store of a studio, whose next write of a remote id fails."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._store = studio.store
+        self.failures = 1
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def move(self, task_id: str, **how: Any) -> Task | None:
+        if "remote_id" in how.get("changes", {}) and self.failures:
+            self.failures -= 1
+            raise StoreUnusable("disk full")
+        return await self._store.move(task_id, **how)

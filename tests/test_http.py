@@ -37,7 +37,7 @@ async def serving(folder: Path, transport: str = "all") -> AsyncGenerator[str]:
         yield f"http://127.0.0.1:{port}"
         process.send_signal(signal.SIGTERM)
         with anyio.fail_after(6):
-            await process.wait()
+            assert await process.wait() == 0
     finally:
         if process.returncode is None:
             process.kill()
@@ -107,3 +107,15 @@ def test_an_address_others_can_reach_is_refused(tmp_path: Path, host: str):
     assert ended.returncode == 3
     assert "without any sign-in" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+async def test_a_port_that_is_taken_is_said_in_a_sentence(tmp_path: Path):
+    async with serving(tmp_path) as address:
+        port = address.rpartition(":")[2]
+        command = [sys.executable, "-m", "keyframe_mcp", "serve", "--transport", "http", "--port", port]
+        ended = await anyio.run_process(command, env=environment(tmp_path), check=False)
+
+        assert ended.returncode == 3
+        assert f"port {port} cannot be used" in ended.stderr.decode()
+        assert "listens on" not in ended.stderr.decode()
+        assert "Traceback" not in ended.stderr.decode()

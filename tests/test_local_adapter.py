@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import AsyncGenerator
@@ -124,7 +125,9 @@ async def test_a_render_another_process_is_at_is_left_alone_until_it_falls_silen
 
         wall.ahead = SILENT_SECONDS + 1
         await other.check("kf_one")
-        assert (tmp_path / "kf_one" / "starts").read_text() == "2"
+        with anyio.fail_after(10):
+            while (tmp_path / "kf_one" / "starts").read_text() != "2":
+                await anyio.sleep(0.02)
         worker.send_signal(signal.SIGCONT)
         await other.cancel("kf_one")
         assert (await one.check("kf_one")).status is Status.CANCELLED
@@ -168,3 +171,26 @@ async def test_what_is_forgotten_leaves_nothing_behind(tmp_path: Path):
         await adapter.forget("kf_one")
 
         assert list(tmp_path.iterdir()) == []
+
+
+async def test_waiting_for_a_place_and_orderly_restarts_are_no_interruptions(tmp_path: Path):
+    for _ in range(MOST_STARTS + 1):
+        async with renderer(tmp_path) as adapter:
+            if not (tmp_path / "kf_one").exists():
+                await adapter.submit(job(30, resolution="1080p"))
+            await drawing(adapter, "kf_one")
+    async with renderer(tmp_path) as adapter:
+        assert (await adapter.check("kf_one")).status is Status.RUNNING
+
+
+async def test_a_render_whose_folder_has_gone_fails_and_can_be_cancelled(tmp_path: Path):
+    async with renderer(tmp_path) as adapter:
+        remote_id = await adapter.submit(job(30, resolution="1080p"))
+        await drawing(adapter, remote_id)
+        shutil.rmtree(tmp_path / "kf_one")
+        assert await adapter.cancel(remote_id)
+        report = await until_over(adapter, remote_id)
+
+        assert report.status is Status.FAILED
+        assert report.failure is not None
+        assert "gone" in report.failure.message

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from keyframe_mcp.errors import InvalidSettings
-from keyframe_mcp.settings import LOG_LEVELS, PREFIX, Settings, credentials, is_set, read_settings
+from keyframe_mcp.settings import LOG_LEVELS, PREFIX, Settings, is_set, read_settings
 
 SHOW = """
 import os
@@ -167,11 +167,3 @@ def test_no_folder_is_listed_twice():
 )
 def test_a_switch_is_on_or_off(value: str, meaning: bool):
     assert settings({"ALLOW_LOOPBACK": value}).allow_loopback is meaning
-
-
-def test_keys_are_read_where_they_are_set_and_never_shown():
-    environment = {"ACME_KEY": "s3cret", "EMPTY_KEY": "", "UNFILLED_KEY": "${ACME}", "OTHER": "x"}
-    found = credentials(environment, frozenset({"ACME_KEY", "EMPTY_KEY", "UNFILLED_KEY", "MISSING_KEY"}))
-
-    assert {name: secret.get_secret_value() for name, secret in found.items()} == {"ACME_KEY": "s3cret"}
-    assert "s3cret" not in repr(found)

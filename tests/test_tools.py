@@ -273,3 +273,65 @@ async def test_over_a_socket_paths_are_refused(tmp_path: Path):
             ("join_videos", {"sources": ["a.png", "a.png"]}),
         ):
             assert "paths work only where" in await refused(client, tool, **arguments)
+
+
+async def test_over_a_socket_a_film_can_still_be_made_seen_and_continued(tmp_path: Path):
+    async with client_in(tmp_path, caller=Caller(owner="local", may_name_files=False)) as client:
+        ids = [
+            (await ask(client, "generate_t2v", prompt=prompt, duration=1, wait_seconds=45))["task_id"]
+            for prompt in ("a", "b")
+        ]
+        film = await ask(client, "join_videos", sources=[f"task:{each}" for each in ids])
+        still = await ask(client, "extract_frame", source=film["reference"], at="first")
+        seen = await client.call_tool("view_video", {"source": film["reference"]})
+        more = await ask(client, "generate_i2v", image=still["reference"], duration=1, wait_seconds=45)
+
+        assert film["reference"] in film["next_step"]
+        assert not seen.is_error
+        assert more["status"] == "succeeded"
+        for name in ("../tasks.db", "kf_other.mp4", "tasks.db"):
+            assert await refused(client, "view_video", source=f"output:{name}")
+
+
+@pytest.mark.parametrize("prompt", ['{"scene": "cat"}', "null", "[1]", "12"])
+async def test_a_prompt_that_looks_like_json_is_still_a_prompt(tmp_path: Path, prompt: str):
+    picture(tmp_path / "a.png")
+    async with client_in(tmp_path) as client:
+        task = await ask(client, "generate_i2v", image="a.png", prompt=prompt, duration=1)
+        again = await ask(client, "generate_i2v", image="a.png", prompt=prompt, duration="1", options='{"fps": 24}')
+
+        assert again["task_id"] == task["task_id"]
+        assert prompt in json.dumps(await ask(client, "list_tasks")).replace("\\", "")
+
+
+async def test_a_repeated_request_is_told_what_it_was_that_was_dropped(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        first = await ask(client, "generate_t2v", prompt="w", duration=1)
+        loose = await ask(client, "generate_t2v", prompt="w", duration=1, seed=5, strict=False)
+
+        assert loose["task_id"] == first["task_id"]
+        assert any("dropped seed" in warning for warning in loose["warnings"])
+
+
+async def test_empty_text_for_an_optional_argument_is_as_good_as_none(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        one = await ask(client, "generate_t2v", prompt="one", duration=1, idempotency_key="", model="")
+        two = await ask(client, "generate_t2v", prompt="two", duration=1, idempotency_key="", negative_prompt="")
+
+        assert one["task_id"] != two["task_id"]
+        reference = f"task:{two['task_id']}"
+        assert (await ask(client, "get_task", task_id=reference))["task_id"] == two["task_id"]
+
+
+async def test_a_path_is_shown_as_it_was_given(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        assert "../../../etc/passwd is outside" in await refused(client, "generate_i2v", image="../../../etc/passwd")
+
+
+async def test_a_database_that_breaks_while_serving_is_an_error_and_not_the_end(tmp_path: Path):
+    async with client_in(tmp_path) as client:
+        await ask(client, "generate_t2v", prompt="before", duration=1, wait_seconds=45)
+        (tmp_path / "state" / "tasks.db").write_bytes(b"not a database" * 500)
+        for _ in range(3):
+            assert "task database" in await refused(client, "generate_t2v", prompt="after", duration=1)
+        await client.list_tools()

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from PIL import Image
 
+import keyframe_mcp
 from keyframe_mcp.errors import RenderFailed, UnreadableImage
 from keyframe_mcp.media.orders import CheckImage, ImageFacts, Order, ProbeVideo, RenderVideo, VideoFacts, reply_type
 from keyframe_mcp.media.workshop import SAFE_VARIABLES, Workshop, clean_environment
@@ -108,6 +109,7 @@ async def test_the_worker_never_sees_a_key(workshop: Workshop, picture: Path):
     assert {line.partition(b"=")[0].decode() for line in environment.split(b"\0") if line} <= {
         *SAFE_VARIABLES,
         "PYTHONIOENCODING",
+        "PYTHONPATH",
         "PYTHONUNBUFFERED",
     }
 
@@ -119,6 +121,7 @@ def test_only_what_python_needs_to_start_is_passed_on():
         "PATH": "/bin",
         "HOME": "/home/me",
         "PYTHONIOENCODING": "utf-8",
+        "PYTHONPATH": str(Path(keyframe_mcp.__file__).parent.parent),  # our own, not the caller's
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -228,3 +231,39 @@ async def test_closing_leaves_nothing_running(picture: Path):
 @pytest.mark.parametrize(("order", "reply"), [(CheckImage, ImageFacts), (ProbeVideo, VideoFacts)])
 def test_every_order_says_what_it_is_answered_with(order: type[Order[ImageFacts]], reply: type):
     assert reply_type(order.model_construct()) is reply
+
+
+async def test_what_lies_in_the_working_folder_is_never_run(tmp_path: Path):
+    for name in ("numpy.py", "PIL.py", "av.py", "queue.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close(); raise RuntimeError('mine')")
+    Image.new("RGB", (64, 48), "orange").save(tmp_path / "fox.png")
+    code = (
+        "import anyio\nfrom pathlib import Path\nfrom keyframe_mcp.media.orders import CheckImage\n"
+        "from keyframe_mcp.media.workshop import Workshop\n"
+        "async def main():\n"
+        "    workshop = Workshop()\n"
+        f"    print((await workshop.run(CheckImage(path=Path({str(tmp_path / 'fox.png')!r})))).width)\n"
+        "    await workshop.aclose()\n"
+        "anyio.run(main)\n"
+    )
+    command = [sys.executable, "-P", "-c", code]
+    with anyio.fail_after(PATIENCE):
+        ended = await anyio.run_process(command, cwd=tmp_path, check=False)
+
+    assert ended.stdout.decode().strip() == "64", ended.stderr.decode()
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_two_workers_that_write_one_file_leave_it_whole(workshop: Workshop, tmp_path: Path):
+    to = tmp_path / "film.mp4"
+    order = RenderVideo(mode=Mode.T2V, prompt="twice", to=to, duration=4, fps=24)
+    other = Workshop()
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(workshop.run, order)
+            tasks.start_soon(other.run, order)
+        facts = await workshop.run(ProbeVideo(path=to))
+        await other.aclose()
+
+    assert facts.frames == 96
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]

@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
@@ -28,12 +28,14 @@ from keyframe_mcp.engine.sources import Fetch, Sources
 from keyframe_mcp.engine.steps import Steps
 from keyframe_mcp.errors import InvalidSettings, UnknownModel
 from keyframe_mcp.media.files import Folders
+from keyframe_mcp.media.unfinished import sweep
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.runners.embedded import EmbeddedRunner
 from keyframe_mcp.settings import Settings
 from keyframe_mcp.store.sqlite import SqliteStore
 
 KEEP_PICTURES_SECONDS = 30 * 24 * 3600
+LEFT_BEHIND_SECONDS = 3600
 
 
 class Closable(Protocol):
@@ -57,17 +59,28 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    settings: Settings, working_dir: Path, clock: Callable[[], float] = time.time
+    settings: Settings, working_dir: Path, clock: Callable[[], float] = time.time, *, works: bool = True
 ) -> AsyncGenerator[Application]:
-    """Everything started, and stopped at the end. Raises `OperatorError` when it cannot start."""
+    """Everything started, and stopped at the end. Raises `OperatorError` when it cannot start.
+
+    `works=False` only looks: nothing is submitted or followed by a process that is about to leave.
+    """
     catalog = catalogs.load(settings.catalog_dir, DIALECTS)
     require_default_model(catalog, settings)
-    store, workshop, bulletin = SqliteStore(settings.database, clock), Workshop(), Bulletin()
-    tidy(settings.state_dir / "pictures", clock() - KEEP_PICTURES_SECONDS)
-    async with closed_at_last(store), closed_at_last(workshop), anyio.create_task_group() as tasks:
-        adapters = build_adapters(catalog, settings, workshop, tasks)
+    store, bulletin = SqliteStore(settings.database, clock), Bulletin()
+    # Renders have a place of their own, so that looking at a picture never waits for one.
+    workshop, renderers = Workshop(), Workshop(places=1)
+    tidy(settings, clock())
+    async with (
+        closed_at_last(store),
+        closed_at_last(workshop),
+        closed_at_last(renderers),
+        anyio.create_task_group() as tasks,
+    ):
+        adapters = build_adapters(catalog, settings, renderers, tasks)
         folders = Folders(settings.allowed_dirs, working_dir)
-        sources = Sources(store, folders, fetching(settings), workshop, settings.state_dir / "pictures")
+        pictures, outputs = settings.state_dir / "pictures", settings.output_dir
+        sources = Sources(store, folders, fetching(settings), workshop, folder=pictures, outputs=outputs)
         keeper = Keeper(settings.output_dir, workshop)
         steps = Steps(catalog, adapters, store, keeper, bulletin)
         engine = Engine(
@@ -79,13 +92,16 @@ async def open_application(
             clock=clock,
         )
         runner = EmbeddedRunner(steps, store, bulletin)
-        tasks.start_soon(runner.run)
+        if works:
+            tasks.start_soon(runner.run)
 
         async def stop() -> None:
-            await runner.stop()
+            if works:
+                await runner.stop()
             for adapter in adapters.values():
                 await adapter.aclose()
             await workshop.aclose()
+            await renderers.aclose()
             await store.aclose()
 
         try:
@@ -130,15 +146,17 @@ def build_adapters(catalog: Catalog, settings: Settings, workshop: Workshop, tas
     return adapters
 
 
-def tidy(folder: Path, older_than: float) -> None:
-    """Remove copies of pictures nobody has asked for in a long time, and what a crash left unfinished."""
-    for entry in folder.iterdir() if folder.is_dir() else ():
-        if entry.stat().st_mtime >= older_than:
-            continue
-        if entry.is_dir():
-            shutil.rmtree(entry, ignore_errors=True)
-        else:
-            entry.unlink(missing_ok=True)
+def tidy(settings: Settings, now: float) -> None:
+    """Remove what killed processes have left, and copies of pictures nobody has asked for in a long time."""
+    sweep(settings.output_dir, now - LEFT_BEHIND_SECONDS)
+    pictures = settings.state_dir / "pictures"
+    for entry in pictures.iterdir() if pictures.is_dir() else ():
+        with suppress(OSError):  # another server may tidy too
+            age = now - entry.lstat().st_mtime
+            if entry.is_dir() and age > LEFT_BEHIND_SECONDS:
+                shutil.rmtree(entry, ignore_errors=True)
+            elif age > KEEP_PICTURES_SECONDS:
+                entry.unlink()
 
 
 def require_default_model(catalog: Catalog, settings: Settings) -> None:

@@ -144,7 +144,7 @@ def server_json() -> str:
         "$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
         "name": "io.github.keyframe-mcp/keyframe-mcp",
         "title": "Keyframe",
-        "description": "Video generation for agents: first-last-frame, image, text and prompt-to-prompt, typed results.",
+        "description": "Video generation for agents: first-last-frame, image, text, prompt-to-prompt; typed results.",
         "version": __version__,
         "packages": [
             {

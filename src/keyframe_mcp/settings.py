@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
 from keyframe_mcp.errors import InvalidSettings
 
@@ -78,11 +78,6 @@ def finish(values: Mapping[str, object], problems: list[str]) -> Settings:
     if problems:
         raise InvalidSettings("; ".join(problems))
     return Settings.model_validate(values)
-
-
-def credentials(environment: Mapping[str, str], names: frozenset[str]) -> dict[str, SecretStr]:
-    """The keys that are set, of the variables the catalogue names."""
-    return {name: SecretStr(environment[name]) for name in names if is_set(environment.get(name, ""))}
 
 
 def strangers(environment: Mapping[str, str]) -> list[str]:

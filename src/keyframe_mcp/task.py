@@ -150,13 +150,16 @@ class Failure(Record):
 class Task(Record):
     """What is remembered about a task. Replaced, never mutated."""
 
+    # A newer version may share the database and know more fields.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
     id: str
     owner: str
     mode: Mode
     model: str
     provider: str
     request: dict[str, Any]
-    """What was asked, as the caller said it; for people and for `regenerate`."""
+    """What was asked, as the caller said it."""
     wire: dict[str, Any]
     """What the adapter sends: the model's own words, defaults filled in."""
     request_hash: str

@@ -72,6 +72,12 @@ class LocalAdapter:
 
     async def check(self, remote_id: str) -> Report:
         """Look at the render's folder, and start it again if whoever was at it is gone."""
+        try:
+            return self._look(remote_id)
+        except OSError as error:
+            raise RenderFailed(f"{self._folder} cannot be used ({error.strerror}); it is tried again") from None
+
+    def _look(self, remote_id: str) -> Report:
         render = self._running.get(remote_id) or Render(self._folder / remote_id)
         if outcome := render.outcome():
             return outcome
@@ -89,8 +95,9 @@ class LocalAdapter:
     async def cancel(self, remote_id: str) -> bool:
         """Stop a render: at once if it is ours, else through its folder."""
         render = self._running.get(remote_id) or Render(self._folder / remote_id)
-        if not render.outcome():
-            render.write("cancelled", "")
+        with suppress(OSError):  # its folder has gone: then there is nothing to stop either, and `check` says so
+            if not render.outcome():
+                render.write("cancelled", "")
         if render.scope is not None:
             render.scope.cancel()
         return True
@@ -108,19 +115,18 @@ class LocalAdapter:
         shutil.rmtree(self._folder / remote_id, ignore_errors=True)
 
     async def pulse(self) -> None:
-        """Keep telling other processes which renders are alive, and hear when one of them cancels. Never ends."""
+        """Keep telling other processes which renders are alive, and hear when one of them ended it. Never ends."""
         while True:
             await anyio.sleep(PULSE_SECONDS)
             for render in list(self._running.values()):
                 with suppress(OSError):  # a folder that has gone, or a full disk, must not stop the server
                     render.pulse()
-                if render.is_cancelled and render.scope is not None:
+                if render.is_over and render.scope is not None:
                     render.scope.cancel()
 
     def _start(self, remote_id: str, render: Render) -> None:
-        self._running[remote_id] = render
-        render.write("starts", str(render.starts() + 1))
         render.pulse()
+        self._running[remote_id] = render
         self._tasks.start_soon(self._render, remote_id, render)
 
     async def _render(self, remote_id: str, render: Render) -> None:
@@ -138,6 +144,7 @@ class LocalAdapter:
         """Draw, and leave the outcome in the folder."""
         try:
             order = RenderVideo.model_validate_json(render.read("order.json"))
+            render.write("starts", str(render.starts() + 1))
             render.phase = "drawing"
             facts = await self._workshop.run(order, render.report, time_limit=TIME_LIMIT)
             render.write("facts.json", facts.model_dump_json())
@@ -166,6 +173,11 @@ class Render:
         """Whether somebody, here or in another process, wants it stopped."""
         return (self.folder / "cancelled").exists()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it was cancelled, or finished by another process that took this one for dead."""
+        return self.is_cancelled or (self.folder / "facts.json").exists()
+
     def report(self, fraction: float) -> None:
         """Remember how far it is."""
         self.progress = fraction
@@ -177,7 +189,8 @@ class Render:
     def release(self) -> None:
         """Tell other processes that nobody is at it any more, and that it did nothing wrong."""
         (self.folder / "progress").unlink(missing_ok=True)
-        self.write("starts", str(max(0, self.starts() - 1)))
+        if self.phase == "drawing":
+            self.write("starts", str(max(0, self.starts() - 1)))
 
     def outcome(self) -> Report | None:
         """How it ended, if it has."""

@@ -62,11 +62,6 @@ class Catalog:
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(ids)}"
         raise UnknownModel(f"model: there is no {model_id!r}; {hint}")
 
-    @property
-    def keys(self) -> frozenset[str]:
-        """The environment variables that hold keys."""
-        return frozenset(provider.key for provider in self.providers.values() if provider.key)
-
 
 def load(folder: Path | None = None, dialects: Iterable[str] = ()) -> Catalog:
     """Our own files, then those in `folder`, which may replace a provider of ours by using its file name.

@@ -20,7 +20,7 @@ import click
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, ImageContent, TextContent
 
-from keyframe_mcp.errors import KeyframeError, RenderFailed
+from keyframe_mcp.errors import KeyframeError, OutputUnwritable, RenderFailed
 
 SAMPLES = ("dawn.jpg", "dusk.jpg")
 WAIT_SECONDS = 30
@@ -61,9 +61,12 @@ async def run(folder: Path) -> None:
 
 def lay_out(folder: Path) -> tuple[Path, Path]:
     """A folder with the two sample pictures in it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in SAMPLES:
-        (folder / name).write_bytes(resources.files("keyframe_mcp").joinpath("samples", name).read_bytes())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in SAMPLES:
+            (folder / name).write_bytes(resources.files("keyframe_mcp").joinpath("samples", name).read_bytes())
+    except OSError as error:
+        raise OutputUnwritable(f"{folder} cannot be written ({error.strerror}); choose another with --output") from None
     return folder / SAMPLES[0], folder / SAMPLES[1]
 
 

@@ -18,6 +18,7 @@ import click
 from keyframe_mcp import __version__
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.adapters import DIALECTS
+from keyframe_mcp.app import require_default_model
 from keyframe_mcp.cli.session import settings, show_json
 from keyframe_mcp.errors import KeyframeError
 from keyframe_mcp.settings import Settings, strangers
@@ -64,7 +65,7 @@ def examine(found: Settings) -> Iterator[Finding]:
     yield space(found.output_dir)
     yield Finding("may read", os.pathsep.join(map(str, found.allowed_dirs)))
     yield motion()
-    yield checked("catalogue", lambda: catalogue(found), "mend the file named, or unset KEYFRAME_CATALOG_DIR")
+    yield checked("catalogue", lambda: catalogue(found), "mend what is named, or unset it")
 
 
 def checked(about: str, look: Callable[[], str], advice: str) -> Finding:
@@ -110,6 +111,7 @@ def motion() -> Finding:
 def catalogue(found: Settings) -> str:
     """Every provider, and whether it can be used."""
     catalog = catalogs.load(found.catalog_dir, DIALECTS)
+    require_default_model(catalog, found)
     return ", ".join(f"{name} ({len(provider.models)} models)" for name, provider in catalog.providers.items())
 
 

@@ -11,15 +11,20 @@ from typing import Any
 import anyio
 import click
 
-from keyframe_mcp.cli.session import ME, exit_code, follow, session, show_task
+from keyframe_mcp.cli.session import ME, WAIT, exit_code, follow, session, show_task
 from keyframe_mcp.engine import Engine, Started
 from keyframe_mcp.errors import InvalidInput, Problem
 from keyframe_mcp.task import Inputs, Mode
 
 MODES = "\n".join(f"  {mode:10} {mode.meaning}" for mode in Mode)
 
+EXAMPLES = """\
+  keyframe-mcp generate flf2v --first-image dawn.png --last-image dusk.png
+  keyframe-mcp generate i2v --image task:kf_... --prompt "the camera slowly pulls back"
+"""
 
-@click.command(epilog=f"\b\nModes:\n{MODES}")
+
+@click.command(epilog=f"\b\nModes:\n{MODES}\n\n\b\nExamples:\n{EXAMPLES}")
 @click.argument("mode", type=click.Choice([str(mode) for mode in Mode]))
 @click.option("--prompt", help="What happens, and how the camera moves.")
 @click.option("--prompt-start", help="animation: what it starts as.")
@@ -39,7 +44,13 @@ MODES = "\n".join(f"  {mode:10} {mode.meaning}" for mode in Mode)
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="An input only this model has.")
 @click.option("--strict/--no-strict", default=True, show_default=True, help="Refuse, or drop, what it cannot honour.")
 @click.option("--idempotency-key", help="The same key is the same task, and is paid once.")
-@click.option("--wait", type=float, default=1800, show_default=True, help="Seconds to wait for the video; 0 returns.")
+@click.option(
+    "--wait",
+    type=WAIT,
+    default=1800,
+    show_default=True,
+    help="Seconds to wait for the video; 0 returns.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the task as JSON.")
 def generate(
     mode: str,
@@ -52,12 +63,7 @@ def generate(
     as_json: bool,
     **inputs: Any,  # noqa: ANN401 - the options above, by our own names
 ) -> None:
-    r"""Make a video and wait for it.
-
-    \b
-    keyframe-mcp generate flf2v --first-image dawn.png --last-image dusk.png
-    keyframe-mcp generate i2v --image task:kf_... --prompt "the camera slowly pulls back"
-    """
+    """Make a video and wait for it."""
     request = Inputs.model_validate({"mode": mode, "options": parsed(options)} | inputs)
     start = partial(Engine.start, request=request, model=model, idempotency_key=idempotency_key, strict=strict)
     sys.exit(anyio.run(partial(make, start, wait, as_json=as_json)))
@@ -65,7 +71,7 @@ def generate(
 
 async def make(start: Callable[..., Awaitable[Started]], wait: float, *, as_json: bool) -> int:
     """Start it, follow it, show it."""
-    async with session() as application:
+    async with session(works=wait > 0) as application:
         started = await start(application.engine, caller=ME)
         task = await follow(application, started.task, wait, quiet=as_json)
         show_task(task, as_json=as_json)

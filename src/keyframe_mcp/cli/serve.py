@@ -14,6 +14,9 @@ from keyframe_mcp.server import build_server
 
 Transports = Literal["stdio", "http", "sse", "all"]
 
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
+PORTS = click.IntRange(1, 65535)
+
 # Whoever calls over a socket need not be the person whose files these are.
 VISITOR = Caller(owner="local", may_name_files=False)
 
@@ -27,14 +30,21 @@ VISITOR = Caller(owner="local", may_name_files=False)
     help="stdio for a host that starts this process; http is Streamable HTTP on /mcp; sse is the older /sse; "
     "all is http and sse from one port.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; only this machine's.")
-@click.option("--port", default=8765, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on.")
-def serve(transport: Transports = "stdio", host: str = "127.0.0.1", port: int = 8765) -> None:
+@click.option("--host", default=DEFAULT_HOST, show_default=True, help="The address to listen on; only this machine's.")
+@click.option(
+    "--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on."
+)
+def serve(transport: Transports = "stdio", host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> None:
     """Serve MCP.
 
     Over http and sse, pictures are named by https URL or task:<id>; paths work over stdio only.
     """
-    anyio.run(over_stdio) if transport == "stdio" else anyio.run(over_http, transport, host, port)
+    if transport != "stdio":
+        anyio.run(over_http, transport, host, port)
+    elif (host, port) != (DEFAULT_HOST, DEFAULT_PORT):
+        raise click.UsageError("--host and --port need --transport http, sse or all")
+    else:
+        anyio.run(over_stdio)
 
 
 async def over_stdio() -> None:
@@ -49,9 +59,12 @@ async def over_stdio() -> None:
 
 async def over_http(transport: Transports, host: str, port: int) -> None:
     """Serve whoever connects from this machine."""
-    from keyframe_mcp.server.http import serve_http  # noqa: PLC0415 - as above
+    from keyframe_mcp.server.http import listen, serve_http  # noqa: PLC0415 - as above
 
-    async with session(settings()) as application:
-        click.echo(f"keyframe-mcp listens on http://{host}:{port} ({transport})", err=True)
-        chosen = ("http", "sse") if transport == "all" else (transport,)
-        await serve_http(build_server(application, VISITOR), host, port, [each for each in chosen if each != "stdio"])
+    found = settings()
+    with listen(host, port) as listening:
+        async with session(found) as application:
+            click.echo(f"keyframe-mcp listens on http://{host}:{port} ({transport})", err=True)
+            chosen = ("http", "sse") if transport == "all" else (transport,)
+            server = build_server(application, VISITOR)
+            await serve_http(server, listening, [each for each in chosen if each != "stdio"], application)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import AsyncGenerator, Sequence
@@ -21,6 +22,21 @@ from keyframe_mcp.task import Status, Task
 ME = Caller(owner="local", may_name_files=True)
 EXIT_OF = {Status.SUCCEEDED: 0, Status.FAILED: 1, Status.CANCELLED: 1, Status.UNKNOWN: 4}
 STILL_RUNNING = 5
+DAY = 86_400.0  # the longest wait, in seconds
+
+
+class Seconds(click.FloatRange):
+    """A time to wait. A range alone would let through what is not a number."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number of seconds."""
+        seconds = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail("it is not a number of seconds", param, ctx)
+        return seconds
+
+
+WAIT = Seconds(0, DAY)
 
 
 def settings() -> Settings:
@@ -35,9 +51,9 @@ def settings() -> Settings:
 
 
 @asynccontextmanager
-async def session(found: Settings | None = None) -> AsyncGenerator[Application]:
-    """The engine, running, for one command."""
-    async with open_application(found or settings(), Path.cwd()) as application:
+async def session(found: Settings | None = None, *, works: bool = True) -> AsyncGenerator[Application]:
+    """The engine for one command; running unless the command only looks."""
+    async with open_application(found or settings(), Path.cwd(), works=works) as application:
         yield application
 
 

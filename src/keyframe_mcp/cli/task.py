@@ -7,14 +7,14 @@ import sys
 import anyio
 import click
 
-from keyframe_mcp.cli.session import ME, exit_code, follow, session, show_json, show_task
+from keyframe_mcp.cli.session import ME, WAIT, exit_code, follow, session, show_json, show_task
 from keyframe_mcp.server.views import TaskListView
 from keyframe_mcp.task import Status
 
 
 @click.command()
 @click.argument("task_id", required=False)
-@click.option("--wait", type=float, default=0, help="Seconds to wait for its end.")
+@click.option("--wait", type=WAIT, default=0, help="Seconds to wait for its end.")
 @click.option("--cancel", is_flag=True, help="Stop it.")
 @click.option("--status", type=click.Choice([str(status) for status in Status]), help="List only these.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="List at most so many.")
@@ -31,7 +31,7 @@ def task(task_id: str | None, wait: float, status: str | None, limit: int, *, ca
 
 async def one_task(task_id: str, wait: float, cancel: bool, as_json: bool) -> int:  # noqa: FBT001 - anyio.run passes arguments by position
     """Show a task, after stopping it or waiting for it."""
-    async with session() as application:
+    async with session(works=cancel or wait > 0) as application:
         found = await application.engine.get(task_id, ME)
         if cancel and not found.status.is_settled:
             found = await follow(application, await application.engine.cancel(task_id, ME), max(wait, 10), quiet=True)
@@ -43,7 +43,7 @@ async def one_task(task_id: str, wait: float, cancel: bool, as_json: bool) -> in
 
 async def list_tasks(status: str | None, limit: int, as_json: bool) -> None:  # noqa: FBT001 - as above
     """A line for each task."""
-    async with session() as application:
+    async with session(works=False) as application:
         tasks = await application.engine.recent(ME, () if status is None else (Status(status),), limit)
         view = TaskListView.of(tasks)
     if as_json:

@@ -20,10 +20,11 @@ WAKE = "wake"
 
 @dataclass(frozen=True)
 class Started:
-    """A task, and whether it is one that was there already."""
+    """A task, whether it is one that was there already, and what this request in particular must be told."""
 
     task: Task
     deduplicated: bool
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Engine:
         draft = await self.intake.prepare(caller, request, model, idempotency_key, now, strict=strict)
         task, is_new = await self.store.add(draft, same_request_since=now - SAME_REQUEST_SECONDS)
         self.bulletin.ring(WAKE)
-        return Started(task, deduplicated=not is_new)
+        return Started(task, deduplicated=not is_new, warnings=draft.warnings)
 
     async def get(self, task_id: str, caller: Caller) -> Task:
         """A task as it was last written down."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import anyio
+import anyio.to_thread
 
 from keyframe_mcp.engine.caller import Caller
 from keyframe_mcp.engine.intake import new_id
@@ -17,8 +20,8 @@ from keyframe_mcp.media.references import At
 from keyframe_mcp.media.workshop import Workshop
 
 MOST_VIDEOS = 50
-LOOK_SECONDS = 40
-JOIN_SECONDS = 50  # hosts give up on a call after a minute
+LOOK_SECONDS = 45
+JOIN_SECONDS = 50
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,12 @@ class Films:
 
     async def sheet(self, source: str, caller: Caller, cells: int | None, longest_side: int) -> SheetFacts:
         """A contact sheet of a video."""
-        with_name = f"sheet-{fingerprint(source, cells, longest_side)}.jpg"
         try:
-            async with self.sources.video(source, caller) as video:
-                order = MakeSheet(path=video, to=self._to(with_name), cells=cells, longest_side=longest_side)
-                return await self.workshop.run(order, time_limit=LOOK_SECONDS)
+            async with deadline(LOOK_SECONDS), self.sources.video(source, caller) as video:
+                name = await anyio.to_thread.run_sync(fingerprint, video, cells, longest_side)
+                to = self._to(f"sheet-{name}.jpg")
+                order = MakeSheet(path=video, to=to, cells=cells, longest_side=longest_side)
+                return await self.workshop.run(order)
         except CallerError as error:
             raise about("source", error) from None
 
@@ -44,9 +48,10 @@ class Films:
         try:
             moment = at if at is not None else self.sources.moment(source)
             chosen: At = "last" if moment is None else moment
-            async with self.sources.video(source, caller) as video:
-                to = self._to(f"frame-{fingerprint(source, chosen)}.png")
-                return await self.workshop.run(ExtractFrame(path=video, at=chosen, to=to), time_limit=LOOK_SECONDS)
+            async with deadline(LOOK_SECONDS), self.sources.video(source, caller) as video:
+                name = await anyio.to_thread.run_sync(fingerprint, video, chosen)
+                to = self._to(f"frame-{name}.png")
+                return await self.workshop.run(ExtractFrame(path=video, at=chosen, to=to))
         except CallerError as error:
             raise about("source", error) from None
 
@@ -55,15 +60,13 @@ class Films:
         if not 2 <= len(sources) <= MOST_VIDEOS:
             problem = f"it names {len(sources)} videos; 2 to {MOST_VIDEOS} can be joined"
             raise InvalidInput(problems=[Problem("sources", problem)])
-        async with AsyncExitStack() as stack:
+        async with deadline(JOIN_SECONDS), AsyncExitStack() as stack:
             videos = await self._open_all(sources, caller, stack)
             order = JoinVideos(paths=tuple(videos), to=self._to(f"{new_id()}.mp4"))
             try:
-                return await self.workshop.run(order, time_limit=JOIN_SECONDS)
+                return await self.workshop.run(order)
             except CallerError as error:
                 raise about("sources", error) from None
-            except RenderFailed as error:
-                raise RenderFailed(f"joining did not finish: {error}. Join fewer or shorter videos at a time") from None
 
     async def _open_all(self, sources: Sequence[str], caller: Caller, stack: AsyncExitStack) -> list[Path]:
         """Every video, or every problem at once."""
@@ -87,10 +90,26 @@ class Films:
 
 
 def about(argument: str, error: CallerError) -> CallerError:
-    """The same error, saying which argument it is about."""
-    return type(error)(f"{argument}: {error}")
+    """The same error, saying which argument it is about if it does not say so itself."""
+    return error if isinstance(error, InvalidInput) and error.problems else type(error)(f"{argument}: {error}")
 
 
-def fingerprint(*parts: object) -> str:
-    """A file name for something that can be made again: the same for the same question."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+@asynccontextmanager
+async def deadline(seconds: float) -> AsyncGenerator[None]:
+    """One limit for everything a call does: hosts give up on a call after a minute."""
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError:
+        problem = (
+            f"it was not done within {seconds:g} s; use fewer or shorter videos, or try again when less is going on"
+        )
+        raise RenderFailed(problem) from None
+
+
+def fingerprint(video: Path, *parts: object) -> str:
+    """A file name for something that can be made again: the same for the same question about the same content."""
+    with video.open("rb") as opened:
+        content = hashlib.file_digest(opened, "sha256")
+    content.update(repr(parts).encode())
+    return content.hexdigest()[:16]

@@ -17,7 +17,7 @@ from keyframe_mcp.catalog import Catalog, Listed
 from keyframe_mcp.catalog.requests import Checked, check
 from keyframe_mcp.engine.caller import Caller
 from keyframe_mcp.engine.sources import Sources
-from keyframe_mcp.errors import CallerError, InvalidInput, MissingCredential, Problem
+from keyframe_mcp.errors import CallerError, InvalidInput, KeyframeError, MissingCredential, Problem
 from keyframe_mcp.task import Inputs, Mode, Task
 
 
@@ -90,16 +90,21 @@ class Intake:
         """Our copies of every picture of the request, fetched side by side, and what was wrong with the others."""
         found: dict[str, Path] = {}
         problems: list[Problem] = []
+        trouble: list[KeyframeError] = []
 
         async def one(name: str) -> None:
             try:
                 found[name] = await self.sources.picture(getattr(request, name), caller)
             except CallerError as error:
                 problems.append(Problem(name, str(error)))
+            except KeyframeError as error:
+                trouble.append(error)
 
         async with anyio.create_task_group() as tasks:
             for name in checked.pictures:
                 tasks.start_soon(one, name)
+        if trouble:
+            raise trouble[0]
         return found, sorted(problems, key=lambda problem: problem.argument)
 
 

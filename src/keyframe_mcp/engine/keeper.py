@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from keyframe_mcp.errors import OutputUnwritable, UnexpectedReply
 from keyframe_mcp.media.orders import ProbeVideo, VideoFacts
+from keyframe_mcp.media.unfinished import unfinished
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.task import Output, Task
 
@@ -56,17 +57,17 @@ def local_path(url: str) -> Path:
 
 def move(made: Path, kept: Path) -> None:
     """Put a finished file under its final name, whole or not at all, flushed to the disk."""
-    unfinished = kept.with_name(f".{kept.name}.{os.getpid()}.part")
+    partial = unfinished(kept)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with made.open("rb") as source, unfinished.open("wb") as target:
+        with made.open("rb") as source, partial.open("wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
             target.flush()
             os.fsync(target.fileno())
-        unfinished.replace(kept)
+        partial.replace(kept)
     except OSError as error:
         with suppress(OSError):
-            unfinished.unlink()
+            partial.unlink()
         raise OutputUnwritable(
             f"the video is made, but {kept} cannot be written ({error.strerror}); "
             "free space or fix the folder, it is tried again by itself"

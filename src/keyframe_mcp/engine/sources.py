@@ -7,6 +7,7 @@ the file may change or vanish once the call has been answered.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -18,10 +19,18 @@ import anyio
 import anyio.to_thread
 
 from keyframe_mcp.engine.caller import Caller
-from keyframe_mcp.errors import InvalidInput, NotReady
+from keyframe_mcp.errors import InvalidInput, NotReady, OutputUnwritable
 from keyframe_mcp.media.files import Folders
 from keyframe_mcp.media.orders import CheckImage, ExtractFrame
-from keyframe_mcp.media.references import At, PathReference, Reference, TaskReference, UrlReference, parse
+from keyframe_mcp.media.references import (
+    At,
+    OutputReference,
+    PathReference,
+    Reference,
+    TaskReference,
+    UrlReference,
+    parse,
+)
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.store import Store
 from keyframe_mcp.task import Status, Task
@@ -33,14 +42,17 @@ MOST_PICTURE_BYTES = 64 << 20
 MOST_VIDEO_BYTES = 2 << 30
 PICTURE_SECONDS = 20
 SCRATCH = ".bringing-in-"
-VIDEO_SECONDS = 40
+VIDEO_SECONDS = 20
 
 
 class Sources:
     """Resolves references. `folder` holds the copies of pictures."""
 
-    def __init__(self, store: Store, folders: Folders, fetch: Fetch, workshop: Workshop, folder: Path) -> None:
+    def __init__(
+        self, store: Store, folders: Folders, fetch: Fetch, workshop: Workshop, *, folder: Path, outputs: Path
+    ) -> None:
         self._store = store
+        self._outputs = Folders((outputs,), outputs)
         self._folders = folders
         self._fetch = fetch
         self._workshop = workshop
@@ -74,31 +86,35 @@ class Sources:
     def _admit(self, text: str, caller: Caller) -> Reference:
         reference = parse(text)
         if isinstance(reference, PathReference) and not caller.may_name_files:
-            raise InvalidInput("paths work only where server and agent share a machine (stdio); give an https URL")
+            raise InvalidInput(
+                "paths work only where server and agent share a machine (stdio); give an https URL, task:<id> or the "
+                "`reference` of an earlier result"
+            )
         return reference
 
     @contextmanager
     def _scratch(self) -> Generator[Path]:
         """A folder for what is being brought in, gone at the end."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=SCRATCH) as scratch:
-            yield Path(scratch)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._folder, prefix=SCRATCH) as scratch:
+                yield Path(scratch)
+        except OSError as error:
+            raise OutputUnwritable(f"{self._folder} cannot be written ({error.strerror})") from None
 
     async def _copy(
-        self, reference: PathReference | UrlReference, scratch: Path, most_bytes: int, seconds: float
+        self, reference: PathReference | UrlReference | OutputReference, scratch: Path, most_bytes: int, seconds: float
     ) -> Path:
         """Bring the bytes in."""
-        copy = scratch / "copy"
+        copy = scratch / plain_name(reference)
         with copy.open("wb") as into:
             if isinstance(reference, UrlReference):
                 await self._fetch(reference.url, into, most_bytes, seconds)
+            elif isinstance(reference, PathReference):
+                await anyio.to_thread.run_sync(read, self._folders, reference.path, into, most_bytes)
             else:
-                await anyio.to_thread.run_sync(self._read, reference.path, into, most_bytes)
+                await anyio.to_thread.run_sync(read, self._outputs, reference.name, into, most_bytes)
         return copy
-
-    def _read(self, path: str, into: IO[bytes], most: int) -> None:
-        with self._folders.open(path, most) as opened:
-            shutil.copyfileobj(opened, into)
 
     def _adopt(self, copy: Path, kind: str) -> Path:
         """Give a checked copy the name of its content."""
@@ -126,6 +142,23 @@ class Sources:
         if file is None or not await anyio.Path(file).exists():
             raise InvalidInput(f"the file of task {task.id} is gone ({file}); make the video again")
         return Path(file)
+
+
+def read(folders: Folders, name: str, into: IO[bytes], most_bytes: int) -> None:
+    """Copy a file from a folder that may be read."""
+    with folders.open(name, most_bytes) as opened:
+        shutil.copyfileobj(opened, into)
+
+
+def plain_name(reference: PathReference | UrlReference | OutputReference) -> str:
+    """A harmless file name that a person still knows the file by; errors about it show it."""
+    match reference:
+        case PathReference(named) | OutputReference(named):
+            pass
+        case UrlReference(url):
+            named = url.partition("?")[0]
+    last = re.split(r"[/\\]", named.rstrip("/"))[-1]
+    return re.sub(r"[^A-Za-z0-9._-]", "_", last).lstrip(".")[-80:] or "file"
 
 
 def unfinished_text(task: Task) -> str:

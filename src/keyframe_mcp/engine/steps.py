@@ -10,6 +10,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+import anyio
+
 from keyframe_mcp.adapters.base import Adapter, Job, Report
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.bulletin import Bulletin
@@ -20,6 +22,7 @@ from keyframe_mcp.errors import (
     OutputUnwritable,
     ProviderBusy,
     ProviderUnavailable,
+    StoreUnusable,
     SubmissionUncertain,
     UnexpectedReply,
 )
@@ -85,8 +88,13 @@ class Steps:
         return await self._send(intent, adapter)
 
     async def _send(self, task: Task, adapter: Adapter) -> float | None:
-        sending, open_states = {Status.SUBMITTING}, {Status.SUBMITTING, Status.UNKNOWN}
         job = Job(task_id=task.id, attempt=task.attempt, model=self._remote(task), mode=task.mode, wire=task.wire)
+        # Shielded: stopping must not leave a job behind that nobody has written down.
+        with anyio.CancelScope(shield=True):
+            return await self._send_once(task, job, adapter)
+
+    async def _send_once(self, task: Task, job: Job, adapter: Adapter) -> float | None:
+        sending, open_states = {Status.SUBMITTING}, {Status.SUBMITTING, Status.UNKNOWN}
         try:
             remote_id = await adapter.submit(job)
         except (ProviderBusy, ProviderUnavailable) as error:
@@ -103,8 +111,20 @@ class Steps:
             log.exception("submitting %s broke; whether it was sent is not known", task.id)
             await self._move(task, sending, Status.UNKNOWN, failure=Failure.of(SubmissionUncertain()))
             return None
-        await self._move(task, open_states, Status.RUNNING, remote_id=remote_id, failure=None)
+        await self._remember(task, open_states, remote_id)
         return adapter.poll_seconds
+
+    async def _remember(self, task: Task, of: set[Status], remote_id: str) -> None:
+        """Write the provider's id down, however often that takes: it is all there is of a job that may be paid."""
+        for wait in (0.1, 1, 5, 10, 30):
+            try:
+                await self._move(task, of, Status.RUNNING, remote_id=remote_id, failure=None)
+            except StoreUnusable:
+                log.exception("task %s is job %s at %s; writing that down again", task.id, remote_id, task.provider)
+                await anyio.sleep(wait)
+            else:
+                return
+        await self._move(task, of, Status.RUNNING, remote_id=remote_id, failure=None)
 
     async def _abandoned(self, task: Task, adapter: Adapter) -> float | None:
         """Found submitting, and not by the one who began it: that process died before it could write the answer."""
@@ -118,19 +138,22 @@ class Steps:
         """Ask how it is doing. Not hearing back is not failing."""
         if task.remote_id is None:
             raise ValueError(f"task {task.id} is running without a remote id")
+        remote_id = task.remote_id
         try:
             if task.cancel_requested:
-                await self._ask_to_stop(task, task.remote_id, adapter)
-            report = await adapter.check(task.remote_id)
+                task = await self._ask_to_stop(task, remote_id, adapter)
+            report = await adapter.check(remote_id)
         except KeyframeError as error:
             await self._note(task, failure=Failure.of(error))
             return TROUBLE_SECONDS
         return await self._hear(task, report, adapter)
 
-    async def _ask_to_stop(self, task: Task, remote_id: str, adapter: Adapter) -> None:
+    async def _ask_to_stop(self, task: Task, remote_id: str, adapter: Adapter) -> Task:
+        """The task as it is after asking."""
         if not await adapter.cancel(remote_id):
             warning = f"{task.provider} cannot stop a job; it runs on and may be billed"
             await self._note(task, cancel_requested=False, warnings=(*task.warnings, warning))
+        return await self.store.get(task.id)
 
     async def _hear(self, task: Task, report: Report, adapter: Adapter) -> float | None:
         """Write down what the provider said."""
@@ -162,6 +185,7 @@ class Steps:
             return UNWRITABLE_SECONDS
         except KeyframeError as error:
             await self._move(task, {Status.SAVING}, Status.FAILED, failure=Failure.of(error))
+            await self._forget(task, adapter)
             return None
         await self._move(task, {Status.SAVING}, Status.SUCCEEDED, outputs=outputs, failure=None)
         await self._forget(task, adapter)

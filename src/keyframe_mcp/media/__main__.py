@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import queue
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -39,11 +39,21 @@ WORK: Mapping[str, str] = MappingProxyType(
 def main() -> None:
     """Serve until standard input ends, or nothing was asked for a while."""
     answers = private_stdout()
-    while wait_for_input():
-        line = sys.stdin.readline()
-        if not line:
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=listen, args=(sys.stdin, lines), daemon=True).start()
+    while True:
+        try:
+            line = lines.get(timeout=IDLE_SECONDS)
+        except queue.Empty:
             return
         answer(line, lambda message: print(json.dumps(message), file=answers, flush=True))
+
+
+def listen(orders_in: TextIO, lines: queue.SimpleQueue[str]) -> None:
+    """Pass lines on; when the server is gone, leave at once, even in the middle of a render."""
+    for line in orders_in:
+        lines.put(line)
+    os._exit(0)
 
 
 def answer(line: str, send: Callable[[Mapping[str, Any]], None]) -> None:
@@ -76,22 +86,6 @@ def private_stdout() -> TextIO:
     return own
 
 
-def wait_for_input() -> bool:
-    """Whether another order came before the process had been idle too long."""
-    if sys.platform == "win32":  # select() there takes sockets only
-        return True
-    ready, _, _ = select.select([sys.stdin], [], [], IDLE_SECONDS)
-    return bool(ready)
-
-
-def end_with_parent(parent: int) -> None:
-    """Leave when the server is gone, even in the middle of a render."""
-    while os.getppid() == parent:
-        threading.Event().wait(1)
-    os._exit(1)
-
-
 if __name__ == "__main__":
-    if sys.platform != "win32":
-        threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
     main()
+    os._exit(0)  # an orderly end would wait for the thread that waits for the next order

@@ -1,7 +1,7 @@
 """H.264 in MP4, the one way this package writes a video.
 
 x264 veryfast at crf 20, High profile, yuv420p, BT.709 limited range and tagged so, index at the front. The file is
-written as `<name>.part` beside its target and renamed when it is whole, so the target is either good or not there.
+written under a name of its own beside its target and renamed when it is whole: the target is good or not there.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 
 from keyframe_mcp.errors import OutputUnwritable, RenderFailed
+from keyframe_mcp.media.unfinished import unfinished
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -48,7 +49,7 @@ def open_encoder(
     """
     if width < 2 or height < 2 or width % 2 or height % 2:
         raise RenderFailed(f"H.264 needs even sizes; {width}x{height} is not.")
-    partial = path.with_name(path.name + ".part")
+    partial = unfinished(path)
     encoder = None
     try:
         with _failures_named(path):

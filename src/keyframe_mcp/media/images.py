@@ -16,6 +16,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from keyframe_mcp.errors import OutputUnwritable, UnreadableImage
 from keyframe_mcp.media.orders import CheckImage, ImageFacts
+from keyframe_mcp.media.unfinished import unfinished
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 64_000_000
@@ -122,7 +123,7 @@ def check(order: CheckImage) -> ImageFacts:
 
 def write(content: bytes, to: Path) -> None:
     """Put a whole file in place at once. Raises `OutputUnwritable`."""
-    partial = to.with_name(to.name + ".part")
+    partial = unfinished(to)
     try:
         partial.write_bytes(content)
         partial.replace(to)

@@ -24,6 +24,7 @@ from keyframe_mcp.errors import InvalidInput, OutputUnwritable, Problem, Unreada
 from keyframe_mcp.media import encode, sound, video
 from keyframe_mcp.media.containers import opened
 from keyframe_mcp.media.orders import JoinFacts, JoinVideos
+from keyframe_mcp.media.unfinished import unfinished
 from keyframe_mcp.media.video import Survey
 
 MAX_SECONDS = 3600
@@ -122,7 +123,7 @@ def _copy(clips: Sequence[Clip], to: Path) -> None:
     """Put the packets of all clips into one file. Raises `_Unlike` or the muxer's own error when that cannot be."""
     if len({_fingerprint(clip) for clip in clips}) > 1:
         raise _Unlike
-    partial = to.with_name(to.name + ".part")
+    partial = unfinished(to)
     try:
         with opened(clips[0].path) as first:
             output = cast("_Output", av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}))

@@ -12,6 +12,7 @@ from keyframe_mcp.errors import InvalidInput
 At = float | Literal["first", "last"]
 
 TASK = re.compile(r"^(?:task:)?(?P<id>kf_[a-z2-7]{26})(?:#(?P<end>first|last)|@(?P<second>[0-9.]+))?$")
+OUTPUT = re.compile(r"^output:(?P<name>(?:kf_[a-z2-7]{26}(?:-\d+)?|frame-[0-9a-f]{16})\.(?:mp4|webm|mov|gif|png))$")
 SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
 
 
@@ -37,7 +38,14 @@ class PathReference:
     path: str
 
 
-Reference = TaskReference | UrlReference | PathReference
+@dataclass(frozen=True)
+class OutputReference:
+    """A file a tool has made: a joined film, or a frame. `name` has no folder."""
+
+    name: str
+
+
+Reference = TaskReference | UrlReference | PathReference | OutputReference
 
 
 def parse(text: str) -> Reference:
@@ -49,6 +57,8 @@ def parse(text: str) -> Reference:
         raise InvalidInput(
             f"{text!r} is not a task reference; write task:<id> (its last frame), task:<id>#first or task:<id>@2.5"
         )
+    if match := OUTPUT.match(text):
+        return OutputReference(match["name"])
     if text.startswith("data:"):
         raise InvalidInput("data: URIs are not accepted; save the picture to a file, or give an https URL")
     if text.lower().startswith(("https:", "http:")):

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from subprocess import PIPE
 from typing import IO, TypeVar
 
@@ -20,6 +21,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+import keyframe_mcp
 from keyframe_mcp.errors import RenderFailed, by_kind
 from keyframe_mcp.media.orders import Order, reply_type
 
@@ -68,12 +70,12 @@ class Workshop:
         time_limit: float = 600,
     ) -> Reply:
         """Carry out one order. `report` hears fractions from 0 to 1. Cancelling kills the worker."""
-        async with self._places:
-            try:
-                with anyio.fail_after(time_limit):
+        try:
+            with anyio.fail_after(time_limit):
+                async with self._places:
                     return await self._carry_out(order, report)
-            except TimeoutError:
-                raise RenderFailed(f"{type(order).__name__} was stopped after {time_limit:g} s") from None
+        except TimeoutError:
+            raise RenderFailed(f"{type(order).__name__} was stopped after {time_limit:g} s") from None
 
     async def _carry_out(self, order: Order[Reply], report: Callable[[float], None]) -> Reply:
         """With the warm worker if there is one; a new one takes over where that turns out to have died while idle."""
@@ -177,7 +179,8 @@ class Worker:
 async def hire(environment: Mapping[str, str]) -> Worker:
     """Start a worker process. Not to be cancelled half-way: what was started must also be stopped."""
     complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
-    command = [sys.executable, "-m", "keyframe_mcp.media"]
+    # -P: the working folder is the host's, often a stranger's project; a numpy.py in it must not be run as ours
+    command = [sys.executable, "-P", "-m", "keyframe_mcp.media"]
     workers: list[Worker] = []
     try:
         with anyio.CancelScope(shield=True):
@@ -192,4 +195,5 @@ async def hire(environment: Mapping[str, str]) -> Worker:
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What the worker may see: enough to start Python, and no key."""
     kept = {name: environment[name] for name in SAFE_VARIABLES if name in environment}
-    return kept | {"PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+    own = {"PYTHONPATH": str(Path(keyframe_mcp.__file__).parent.parent)}
+    return kept | own | {"PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}

@@ -16,7 +16,6 @@ from anyio.abc import TaskGroup
 from keyframe_mcp.engine.bulletin import Bulletin, Listener
 from keyframe_mcp.engine.engine import WAKE
 from keyframe_mcp.engine.steps import Steps
-from keyframe_mcp.errors import KeyframeError
 from keyframe_mcp.store import Store
 
 log = logging.getLogger(__name__)
@@ -24,6 +23,7 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 10.0
 LOOK_AGAIN_SECONDS = 1.0  # another process may have added or let go of a task
 KEEP_SECONDS = 1.0  # so short a wait is not worth letting go of the task
+MOST_TURNS = 20  # then others have theirs: a queue of previews must not keep a paid job waiting
 MOST_AT_ONCE = 64
 AFTER_AN_ERROR = 5.0
 
@@ -63,7 +63,8 @@ class EmbeddedRunner:
     async def _guarded_round(self, tasks: TaskGroup, listener: Listener) -> None:
         try:
             await self._round(tasks, listener)
-        except KeyframeError:
+        except Exception:
+            # Whatever it was, stopping the server would be worse.
             log.exception("the task database could not be used; trying again")
             await anyio.sleep(AFTER_AN_ERROR)
 
@@ -82,7 +83,9 @@ class EmbeddedRunner:
         delay: float | None = 0.0  # when stopped in the middle: due at once, for whoever comes next
         try:
             delay = await self._steps.advance(task_id)
-            while delay is not None and delay <= KEEP_SECONDS:
+            for _ in range(MOST_TURNS):
+                if delay is None or delay > KEEP_SECONDS:
+                    break
                 await anyio.sleep(delay)
                 delay = await self._steps.advance(task_id)
         except Exception:
@@ -98,7 +101,7 @@ class EmbeddedRunner:
         with anyio.CancelScope(shield=True), anyio.move_on_after(1):
             try:
                 await self._store.release(self._name, task_id, delay)
-            except KeyframeError:
+            except Exception:
                 log.exception("%s could not be let go of", task_id)
         self._bulletin.ring(WAKE)
 
@@ -107,5 +110,5 @@ class EmbeddedRunner:
             await anyio.sleep(LEASE_SECONDS / 3)
             try:
                 await self._store.renew(self._name, list(self._held), LEASE_SECONDS)
-            except KeyframeError:
+            except Exception:
                 log.exception("the leases could not be renewed; trying again")

@@ -34,7 +34,7 @@ Do what next_step says. Models under local/ draw previews on this machine withou
 (generative: false) - say so to the user."""
 
 # Only what differs from the protocol's defaults (writes, destroys, not idempotent, open world): these are sent too.
-PAID = ToolAnnotations(destructive_hint=False)
+MAKES = ToolAnnotations(destructive_hint=False)
 ASKS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 WRITES = ToolAnnotations(destructive_hint=False, idempotent_hint=True)
 STOPS = ToolAnnotations(idempotent_hint=True)
@@ -57,15 +57,15 @@ def build_tools(tools: Tools) -> Sequence[Tool]:
     """Every tool, with what it takes, what it gives, and what the agent is told."""
     task, seen = give.StartedView, ("task_id", "status", "next_step", "poll_after_seconds")
     return (
-        strict_tool(tools.generate_flf2v, take.GenerateFlf2v, task, PAID,
+        strict_tool(tools.generate_flf2v, take.GenerateFlf2v, task, MAKES,
             "First-last-frame video: generate a video that opens on one image and ends on another. May cost money. "
             "Returns a task: follow it with get_task, then look with view_video.", advertised=seen),
-        strict_tool(tools.generate_i2v, take.GenerateI2v, task, PAID,
+        strict_tool(tools.generate_i2v, take.GenerateI2v, task, MAKES,
             "Image-to-video: generate a video that starts from an image, or continue a clip (image=task:<id>). "
             "May cost money. Returns a task.", advertised=seen),
-        strict_tool(tools.generate_t2v, take.GenerateT2v, task, PAID,
+        strict_tool(tools.generate_t2v, take.GenerateT2v, task, MAKES,
             "Text-to-video: generate a video from words. May cost money. Returns a task.", advertised=seen),
-        strict_tool(tools.generate_animation, take.GenerateAnimation, task, PAID,
+        strict_tool(tools.generate_animation, take.GenerateAnimation, task, MAKES,
             "Animation: generate a video that turns from one prompt into another. May cost money. Returns a task.",
             advertised=seen),
         strict_tool(tools.get_task, take.GetTask, give.TaskView, ASKS,
@@ -80,7 +80,7 @@ def build_tools(tools: Tools) -> Sequence[Tool]:
         strict_tool(tools.view_video, take.ViewVideo, None, WRITES,
             "See a video: a contact sheet of numbered, timed frames, first and last included. Free."),
         strict_tool(tools.extract_frame, take.ExtractFrame, give.FrameView, WRITES,
-            "Save one exact frame of a video as PNG. Free.", advertised=("file", "next_step")),
-        strict_tool(tools.join_videos, take.JoinVideos, give.JoinView, WRITES,
-            "Join clips into one film, in order, sound kept. Free.", advertised=("file", "next_step")),
+            "Save one exact frame of a video as PNG. Free.", advertised=("file", "reference", "next_step")),
+        strict_tool(tools.join_videos, take.JoinVideos, give.JoinView, MAKES,
+            "Join clips into one film, in order, sound kept. Free.", advertised=("file", "reference", "next_step")),
     )  # fmt: skip

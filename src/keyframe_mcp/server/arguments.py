@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from keyframe_mcp.task import Inputs, Mode, Status
 
@@ -17,6 +17,13 @@ class Arguments(ArgModelBase):
     """Arguments of one tool. One it does not have is an error: agents' spelling mistakes are costly."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def empty_means_left_out(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Some models fill every optional text with an empty one."""
+        optional = {name for name, each in cls.model_fields.items() if not each.is_required()}
+        return {name: value for name, value in data.items() if not (name in optional and value == "")}
 
 
 class Generation(Arguments):

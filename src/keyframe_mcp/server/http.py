@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
-from contextlib import asynccontextmanager
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Collection, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Literal
 
+import anyio
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
@@ -17,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from keyframe_mcp import __version__
+from keyframe_mcp.app import Application
 from keyframe_mcp.errors import InvalidSettings
 
 Transport = Literal["http", "sse"]
@@ -61,22 +66,60 @@ async def health(_: Request) -> Response:
     return JSONResponse({"status": "ok", "version": __version__})
 
 
-async def serve_http(server: MCPServer, host: str, port: int, transports: Collection[Transport]) -> None:
-    """Serve until SIGTERM or SIGINT; open streams get a few seconds.
+class QuietServer(uvicorn.Server):
+    """Leaves the signals to us: uvicorn ends by raising them again, before anything of ours could be put away."""
 
-    Raises `InvalidSettings` for an address others can reach: that would hand every tool to the network.
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Nothing here; see `serve_until_signal`."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises `InvalidSettings` for an address others can reach, which would hand every tool to the network, and for a
+    port that is taken.
     """
     if host not in LOOPBACK:
         raise InvalidSettings(
             f"--host {host} would open this server to the network without any sign-in. "
             f"Use one of {', '.join(LOOPBACK)}, and a tunnel or an authenticating proxy for others to reach it"
         )
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InvalidSettings(f"port {port} cannot be used ({error.strerror}); choose another with --port") from None
+
+
+async def serve_http(
+    server: MCPServer, listening: socket.socket, transports: Collection[Transport], application: Application
+) -> None:
+    """Serve until SIGTERM or SIGINT; open streams get a few seconds, and everything is written down."""
     config = uvicorn.Config(
-        build_app(server, port, transports),
-        host=host,
-        port=port,
+        build_app(server, listening.getsockname()[1], transports),
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    await uvicorn.Server(config).serve()
+    if sys.platform == "win32":  # event loops there have no signal handlers
+        await uvicorn.Server(config).serve(sockets=[listening])
+    else:
+        await serve_until_signal(QuietServer(config), listening)
+    await application.stop()
+
+
+async def serve_until_signal(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Serve; the first signal asks for an orderly end, a second one for a quick one."""
+
+    async def heed() -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                server.force_exit = server.should_exit
+                server.should_exit = True
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(heed)
+        await server.serve(sockets=[listening])
+        tasks.cancel_scope.cancel()

@@ -24,6 +24,23 @@ Taken = TypeVar("Taken", bound=Arguments)
 Handler = Callable[[Taken, Context], Awaitable[CallToolResult]]
 
 
+class Metadata(FuncMetadata):
+    """Reads JSON out of text only where a list or an object is wanted.
+
+    Some hosts send those as text. The SDK would also read a prompt like `{"scene": ...}` or `null`, and refuse it or
+    take it for nothing.
+    """
+
+    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Arguments with lists and objects unpacked."""
+        fields = self.arg_model.model_fields
+        packed = {
+            name for name, each in fields.items() if "list[" in str(each.annotation) or "dict[" in str(each.annotation)
+        }
+        unpacked = super().pre_parse_json({name: value for name, value in data.items() if name in packed})
+        return data | unpacked
+
+
 class StrictTool(Tool):
     """A tool that explains wrong arguments in our words."""
 
@@ -75,7 +92,7 @@ def strict_tool(
         name=handler.__name__,
         description=description,
         parameters=input_schema(takes),
-        fn_metadata=FuncMetadata(arg_model=takes, output_schema=output),
+        fn_metadata=Metadata(arg_model=takes, output_schema=output),
         is_async=True,
         context_kwarg="context",
         annotations=annotations,
@@ -87,4 +104,5 @@ def explained(error: KeyframeError) -> str:
     if isinstance(error, InvalidInput) and len(error.problems) > 1:
         listed = "\n".join(f"- {problem}" for problem in error.problems)
         return f"{len(error.problems)} problems, nothing was started:\n{listed}\n{error.fix}"
-    return f"{error}. {error.fix}".replace("?.", "?").replace("..", ".").strip()
+    text = str(error)
+    return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} {error.fix}".strip()

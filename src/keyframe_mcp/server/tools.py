@@ -60,7 +60,8 @@ class Tools:
 
     async def get_task(self, arguments: take.GetTask, context: Context) -> CallToolResult:
         """How tasks are doing, after waiting for them if asked to."""
-        ids = [*([arguments.task_id] if arguments.task_id else []), *(arguments.task_ids or [])]
+        named = [*([arguments.task_id] if arguments.task_id else []), *(arguments.task_ids or [])]
+        ids = [each.removeprefix("task:") for each in named]
         if not ids:
             raise InvalidInput(problems=[Problem("task_id", "name a task, or several in task_ids")])
         tasks = await self._follow(list(dict.fromkeys(ids)), arguments.wait_seconds, context)
@@ -68,10 +69,11 @@ class Tools:
 
     async def cancel_task(self, arguments: take.CancelTask, context: Context) -> CallToolResult:
         """Stop a task, and wait a moment to see whether it did stop."""
-        before = await self._engine.get(arguments.task_id, self._caller)
+        task_id = arguments.task_id.removeprefix("task:")
+        before = await self._engine.get(task_id, self._caller)
         if not before.status.is_settled:
-            await self._engine.cancel(arguments.task_id, self._caller)
-        (task,) = await self._follow([arguments.task_id], CANCEL_SECONDS, context)
+            await self._engine.cancel(task_id, self._caller)
+        (task,) = await self._follow([task_id], CANCEL_SECONDS, context)
         return result(TaskView.of(task), sentence(task))
 
     async def list_tasks(self, arguments: take.ListTasks, _: Context) -> CallToolResult:
@@ -121,7 +123,7 @@ class Tools:
         task = await self._taken(started.task.id)
         if arguments.wait_seconds:
             (task,) = await self._follow([task.id], arguments.wait_seconds, context)
-        return result(StartedView.of_started(task, deduplicated=started.deduplicated), sentence(task))
+        return result(StartedView.of_started(task, started), sentence(task))
 
     async def _taken(self, task_id: str) -> Task:
         """The task once the provider has taken or refused it."""

@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+from keyframe_mcp.engine import Started
 from keyframe_mcp.media.orders import FrameFacts, JoinFacts
 from keyframe_mcp.task import Cost, Failure, Mode, Output, Status, Task
 
@@ -77,9 +78,12 @@ class StartedView(TaskView):
     deduplicated: bool | None = None
 
     @classmethod
-    def of_started(cls, task: Task, *, deduplicated: bool) -> Self:
-        """What is known about a task now, and whether it is new."""
-        return cls.of(task).model_copy(update={"deduplicated": deduplicated or None})
+    def of_started(cls, task: Task, started: Started) -> Self:
+        """What is known about a task now, whether it is new, and what the request was told."""
+        warnings = list(dict.fromkeys((*started.warnings, *task.warnings)))
+        return cls.of(task).model_copy(
+            update={"deduplicated": started.deduplicated or None, "warnings": warnings or None}
+        )
 
 
 class TasksView(View):
@@ -132,6 +136,7 @@ class FrameView(View):
     """A frame, saved."""
 
     file: str
+    reference: str
     width: int
     height: int
     at: float
@@ -140,14 +145,18 @@ class FrameView(View):
     @classmethod
     def of(cls, facts: FrameFacts) -> FrameView:
         """Where a frame is and what it is good for."""
-        step = "Use `file` as image, first_image or last_image of a generate tool."
-        return cls(file=str(facts.path), width=facts.width, height=facts.height, at=facts.at, next_step=step)
+        name = f"output:{facts.path.name}"
+        step = f"Use {name} as image, first_image or last_image of a generate tool."
+        return cls(
+            file=str(facts.path), reference=name, width=facts.width, height=facts.height, at=facts.at, next_step=step
+        )
 
 
 class JoinView(View):
     """A joined video."""
 
     file: str
+    reference: str
     method: str
     duration: float
     width: int
@@ -164,6 +173,7 @@ class JoinView(View):
         video = facts.video
         return cls(
             file=str(facts.path),
+            reference=f"output:{facts.path.name}",
             method=facts.method,
             duration=round(video.duration, 3),
             width=video.width,
@@ -172,7 +182,7 @@ class JoinView(View):
             has_audio=video.has_audio,
             size_bytes=video.size_bytes,
             notes=list(facts.notes) or None,
-            next_step="Look at it with view_video and `file` as source.",
+            next_step=f"Look at it: view_video source=output:{facts.path.name}.",
         )
 
 
@@ -192,7 +202,8 @@ def next_step(task: Task) -> str:
             again = "Trying again is a new task" + (" with a new idempotency_key." if task.idempotency_key else ".")
             return f"Nothing more happens to this task. {fix} {again}".replace("  ", " ")
         case Status.CANCELLED:
-            return "Stopped as asked. Nothing more happens."
+            again = " Starting it again needs a new idempotency_key." if task.idempotency_key else ""
+            return "Stopped as asked. Nothing more happens." + again
         case Status.UNKNOWN:
             return (
                 f"Do not generate it again: the job may exist at {task.provider} and be billed. "

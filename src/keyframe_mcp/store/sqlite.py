@@ -71,6 +71,8 @@ class SqliteStore:
             status = to or task.status
             if status is not task.status and status not in NEXT[task.status]:
                 return None
+            if unknown := changes.keys() - Task.model_fields.keys():
+                raise ValueError(f"a task has no {', '.join(sorted(unknown))}")
             moved = Task.model_validate(dict(task) | dict(changes) | {"status": status, "updated_at": self._clock()})
             update(connection, moved, task)
             return moved

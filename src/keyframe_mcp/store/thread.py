@@ -109,7 +109,9 @@ def guarded(connection: sqlite3.Connection, work: Work[object]) -> object:
     """The result of `work`, or its exception as a value."""
     try:
         return work(connection)
-    except sqlite3.OperationalError as error:
+    except sqlite3.IntegrityError as error:
+        return error
+    except sqlite3.Error as error:
         return StoreUnusable(f"the task database could not be used: {error}")
     except Exception as error:  # noqa: BLE001 - carried to the caller that waits for it
         return error
