@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass
+
+import anyio
 
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.bulletin import Bulletin
@@ -54,6 +57,8 @@ class Engine:
         now = self.clock()
         draft = await self.intake.prepare(caller, request, model, idempotency_key, now, strict=strict)
         task, is_new = await self.store.add(draft, same_request_since=now - SAME_REQUEST_SECONDS)
+        if not is_new and idempotency_key is None and await is_gone(task):
+            task, is_new = await self.store.add(draft, same_request_since=math.inf)
         self.bulletin.ring(WAKE)
         return Started(task, deduplicated=not is_new, warnings=draft.warnings)
 
@@ -91,3 +96,8 @@ class Engine:
         self.bulletin.ring(task_id)
         self.bulletin.ring(WAKE)
         return await self.get(task_id, caller)
+
+
+async def is_gone(task: Task) -> bool:
+    """Whether a task's video was made and has been removed since: then asking again is asking for a new one."""
+    return any([output.file and not await anyio.Path(output.file).exists() for output in task.outputs])

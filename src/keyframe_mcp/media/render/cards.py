@@ -20,6 +20,7 @@ ACCENT = (255, 204, 112)
 _WHITE = (242, 242, 246)
 _GRAY = (168, 170, 182)
 _DIM = (92, 94, 108)
+_CUT = " …"
 
 
 def draw_card(shot: Shot, width: int, height: int, shots: int = 1) -> Image.Image:
@@ -68,6 +69,11 @@ class Layout:
         """Of the time bar, even."""
         return max(2, round(self.height / 320) * 2)
 
+    @property
+    def text_between(self) -> tuple[float, float]:
+        """The top and bottom of where the text goes."""
+        return self.top + self.small, self.bar - 2.4 * self.small
+
     def segments(self, shots: int) -> list[tuple[int, int]]:
         """The part of the time bar each shot has, from an even column to an even column."""
         start, length = self.margin // 2 * 2, self.width - 2 * self.margin
@@ -107,11 +113,23 @@ def _draw_camera(canvas: ImageDraw.ImageDraw, layout: Layout, text: str) -> None
         fonts.draw(canvas, place, f"CAMERA: {move}", layout.small, _GRAY, anchor="lm")
 
 
-def _draw_text(canvas: ImageDraw.ImageDraw, layout: Layout, text: str) -> None:
-    """As large as fits between the header and the time, in the middle of what is left."""
+def is_cut(shot: Shot, width: int, height: int) -> bool:
+    """Whether a card has no room for all of its text, at the smallest size that can be read."""
+    _, lines = _set(Layout(width, height), shot.text)
+    return lines[-1].endswith(_CUT)
+
+
+def _set(layout: Layout, text: str) -> tuple[int, list[str]]:
+    """As large as fits between the header and the time: the size, and the lines."""
+    top, bottom = layout.text_between
     width = layout.width - 2 * layout.margin
-    top, bottom = layout.top + layout.small, layout.bar - 2.4 * layout.small
-    size, lines = _fitted(text, width, bottom - top, round(0.105 * layout.unit), layout.small)
+    return _fitted(text, width, bottom - top, round(0.105 * layout.unit), layout.small)
+
+
+def _draw_text(canvas: ImageDraw.ImageDraw, layout: Layout, text: str) -> None:
+    """In the middle of what the header and the time leave."""
+    top, bottom = layout.text_between
+    size, lines = _set(layout, text)
     step = 1.32 * size
     first = top + max(0.0, (bottom - top - len(lines) * step) / 2)
     for number, line in enumerate(lines):
@@ -126,5 +144,5 @@ def _fitted(text: str, width: float, height: float, largest: int, smallest: int)
         lines = fonts.wrap(text, size, width)
     room = max(1, int(height / (1.32 * size)))
     if len(lines) > room:
-        lines = [*lines[: room - 1], lines[room - 1].rstrip() + " …"]
+        lines = [*lines[: room - 1], lines[room - 1].rstrip() + _CUT]
     return size, lines

@@ -16,6 +16,7 @@ from keyframe_mcp.media.orders import RenderVideo
 from keyframe_mcp.media.render.arrays import Pixels
 from keyframe_mcp.media.render.camera import CameraClip
 from keyframe_mcp.media.render.camera_words import CameraMove, read_camera
+from keyframe_mcp.media.render.cards import is_cut
 from keyframe_mcp.media.render.dissolve import Dissolve
 from keyframe_mcp.media.render.shots import Shot, shots_between, shots_of
 from keyframe_mcp.media.render.sizes import video_size
@@ -31,6 +32,7 @@ _NO_MOTION = (
     "OpenCV is not installed, so the motion between the two images was not found and they dissolve into each other. "
     f"For a morph that follows the motion: {_INSTALL}"
 )
+_CUT = "the text is longer than its card and ends in an ellipsis."
 _NO_SPEED = (
     "OpenCV is not installed, so the camera move was drawn with Pillow: the same move, but slower to draw. "
     f"For the faster one: {_INSTALL}"
@@ -95,7 +97,12 @@ def _over_image(order: RenderVideo, *, opencv: bool) -> Clip:
 
 def _storyboard(order: RenderVideo, shots: list[Shot]) -> Clip:
     size = video_size(order.resolution, order.aspect_ratio)
-    return Clip("storyboard", *size, Storyboard(shots, *size, order.duration).draw)
+    cut = [
+        f"{shot.label}: the text is longer than its card and ends in an ellipsis."
+        for shot in shots
+        if is_cut(shot, *size)
+    ]
+    return Clip("storyboard", *size, Storyboard(shots, *size, order.duration).draw, warnings=tuple(cut))
 
 
 def _load(path: Path | None, argument: str, order: RenderVideo) -> images.Picture:
