@@ -22,7 +22,7 @@ print(read_settings(os.environ, Path.cwd(), Path.home()).model_dump_json())
 """
 
 
-def settings(given: Mapping[str, str], working_dir: Path = Path("/work/project"), home: Path = Path("/home/me")):
+def settings(given: Mapping[str, str], working_dir: Path = Path("/srv/project"), home: Path = Path("/home/me")):
     return read_settings({PREFIX + name: value for name, value in given.items()}, working_dir, home)
 
 
@@ -139,7 +139,7 @@ def test_the_home_of_a_user_there_is_not_is_a_problem_like_any_other(name: str):
 
 
 def test_the_output_and_working_folders_may_be_read_unless_folders_are_named():
-    assert settings({"OUTPUT_DIR": "/videos"}).allowed_dirs == (Path("/videos"), Path("/work/project"))
+    assert settings({"OUTPUT_DIR": "/videos"}).allowed_dirs == (Path("/videos"), Path("/srv/project"))
     assert settings({"OUTPUT_DIR": "/videos", "ALLOWED_DIRS": "/pictures"}).allowed_dirs == (
         Path("/pictures"),
         Path("/videos"),
@@ -156,7 +156,7 @@ def test_a_working_folder_inside_the_home_folder_may_be_read():
 
 
 def test_no_folder_is_listed_twice():
-    assert settings({"OUTPUT_DIR": "/work/project"}).allowed_dirs == (Path("/work/project"),)
+    assert settings({"OUTPUT_DIR": "/srv/project"}).allowed_dirs == (Path("/srv/project"),)
     assert settings({"OUTPUT_DIR": "/a", "ALLOWED_DIRS": os.pathsep.join(["/a", "", "/a"])}).allowed_dirs == (
         Path("/a"),
     )

@@ -7,16 +7,15 @@ import io
 import math
 import struct
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
-from keyframe_mcp.errors import OutputUnwritable, UnreadableImage
+from keyframe_mcp.errors import UnreadableImage
 from keyframe_mcp.media.orders import CheckImage, ImageFacts
-from keyframe_mcp.media.unfinished import unfinished
+from keyframe_mcp.media.unfinished import put_in_place
 
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 64_000_000
@@ -123,15 +122,8 @@ def check(order: CheckImage) -> ImageFacts:
 
 def write(content: bytes, to: Path) -> None:
     """Put a whole file in place at once. Raises `OutputUnwritable`."""
-    partial = unfinished(to)
-    try:
+    with put_in_place(to) as partial:
         partial.write_bytes(content)
-        partial.replace(to)
-    except OSError as error:
-        raise OutputUnwritable(f"{to} could not be written: {error.strerror or error}.") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> bytes:

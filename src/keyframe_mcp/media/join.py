@@ -7,7 +7,6 @@ again: AAC cut at a joint would drift from its picture by up to a block each tim
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,11 +19,11 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from PIL import Image
 
-from keyframe_mcp.errors import InvalidInput, OutputUnwritable, Problem, UnreadableVideo
+from keyframe_mcp.errors import InvalidInput, Problem, UnreadableVideo
 from keyframe_mcp.media import encode, sound, video
 from keyframe_mcp.media.containers import opened
 from keyframe_mcp.media.orders import JoinFacts, JoinVideos
-from keyframe_mcp.media.unfinished import unfinished
+from keyframe_mcp.media.unfinished import put_in_place
 from keyframe_mcp.media.video import Survey
 
 MAX_SECONDS = 3600
@@ -123,22 +122,14 @@ def _copy(clips: Sequence[Clip], to: Path) -> None:
     """Put the packets of all clips into one file. Raises `_Unlike` or the muxer's own error when that cannot be."""
     if len({_fingerprint(clip) for clip in clips}) > 1:
         raise _Unlike
-    partial = unfinished(to)
-    try:
-        with opened(clips[0].path) as first:
-            output = cast("_Output", av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}))
-            with output:
-                picture = output.add_stream_from_template(first.stream)
-                track = _add_track(clips, output, partial)
-                _copy_packets(clips, output, picture, track)
+    with put_in_place(to) as partial, opened(clips[0].path) as first:
+        output = cast("_Output", av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}))
+        with output:
+            picture = output.add_stream_from_template(first.stream)
+            track = _add_track(clips, output, partial)
+            _copy_packets(clips, output, picture, track)
         if len(video.survey(partial).shown) != sum(len(clip.known.shown) for clip in clips):
             raise _Unlike
-        partial.replace(to)
-    except OSError as error:
-        raise OutputUnwritable(f"{to} could not be written: {error.strerror or error}.") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _fingerprint(clip: Clip) -> tuple[object, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from keyframe_mcp.errors import OutputUnwritable
 
 ENDING = ".part"
 
@@ -13,6 +15,20 @@ ENDING = ".part"
 def unfinished(path: Path) -> Path:
     """A new name beside `path`, to be renamed to it when the file is whole."""
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}{ENDING}")
+
+
+@contextmanager
+def put_in_place(path: Path) -> Generator[Path]:
+    """A name to write to; what is there at the end of the block becomes `path`. Raises `OutputUnwritable`."""
+    partial = unfinished(path)
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise OutputUnwritable(f"{path} could not be written: {error.strerror or error}.") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def sweep(folder: Path, older_than: float) -> None:
