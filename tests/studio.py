@@ -39,7 +39,6 @@ id = "film"
 remote = "film-v1"
 title = "Film"
 modes = ["t2v", "flf2v"]
-images = "file"
 source = "tests/studio.py"
 verified = 2026-11-20
 price = { usd = 0.5, per = "second" }

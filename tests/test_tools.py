@@ -355,3 +355,16 @@ async def test_text_that_does_not_fit_its_card_is_said_to_be_cut(tmp_path: Path)
 
         assert any("ellipsis" in warning for warning in long["warnings"])
         assert not any("ellipsis" in warning for warning in short["warnings"])
+
+
+async def test_a_seed_changes_how_a_handheld_camera_shakes_and_an_equal_one_does_not(tmp_path: Path):
+    picture(tmp_path / "a.png")
+    shaking = {"image": "a.png", "prompt": "handheld", "duration": 1, "wait_seconds": 45}
+    async with client_in(tmp_path) as client:
+        tasks = [await ask(client, "generate_i2v", **shaking, seed=seed, idempotency_key=key) for seed, key in SEEDS]
+        films = [(tmp_path / "out" / f"{task['task_id']}.mp4").read_bytes() for task in tasks]
+
+    assert films[0] == films[1] != films[2]
+
+
+SEEDS = ((1, "a"), (1, "b"), (500, "c"))

@@ -305,17 +305,6 @@ def test_fitting_to_its_own_size_changes_nothing():
     assert mean_difference(images.fit(gradient(), WIDTH, HEIGHT), gradient()) == 0
 
 
-@pytest.mark.parametrize("longest", [64, 832, 900, 1280, 1920])
-@pytest.mark.parametrize("size", [(1, 1), (640, 480), (3, 2000), (5000, 10), (1080, 1920), (333, 211)])
-def test_the_output_size_keeps_shape_and_limits(size: tuple[int, int], longest: int):
-    width, height = images.output_size(*size, longest)
-    assert width % 16 == height % 16 == 0
-    assert max(width, height) <= longest
-    assert max(width, height) <= 3 * min(width, height)
-    shape = min(3.0, max(1 / 3, size[0] / size[1]))
-    assert abs(np.log((width / height) / shape)) < np.log(1 + 17 / min(width, height))
-
-
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path):
     with pytest.raises(OutputUnwritable, match="could not be written"):
         images.write(b"x", tmp_path / "no such folder" / "x.png")

@@ -106,8 +106,6 @@ class Model(Entry):
     title: str
     modes: frozenset[Mode]
     generative: bool = True
-    images: Literal["file", "url"] = "url"
-    """Whether the adapter takes pictures as files on this machine or as URLs."""
     source: str
     verified: date
     notes: str = ""
@@ -141,7 +139,6 @@ class Provider(Entry):
     name: str
     dialect: str
     docs: str
-    base_url: str | None = None
     key: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
     """The environment variable its key is in. None: it needs no key."""
     models: list[Model]

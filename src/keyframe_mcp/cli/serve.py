@@ -15,7 +15,6 @@ from keyframe_mcp.server import build_server
 Transports = Literal["stdio", "http", "sse", "all"]
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
-PORTS = click.IntRange(1, 65535)
 
 # Whoever calls over a socket need not be the person whose files these are.
 VISITOR = Caller(owner="local", may_name_files=False)

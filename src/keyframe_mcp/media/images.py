@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ from keyframe_mcp.media.unfinished import put_in_place
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 32_768
-WIDEST = 3.0
-"""The most elongated a video may be; a picture beyond it is cropped."""
 
 _MIME_TYPES = {
     "PNG": "image/png",
@@ -95,18 +92,6 @@ def fit(image: Image.Image, width: int, height: int) -> Image.Image:
     top = max(0.0, (image.height - height / scale) / 2)
     box = (left, top, image.width - left, image.height - top)
     return image.resize((width, height), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
-
-
-def output_size(width: int, height: int, longest: int, multiple: int = 16) -> tuple[int, int]:
-    """The video size for a picture: its shape, at most `longest` pixels long, both sides a multiple of `multiple`.
-
-    Shapes beyond 3:1 either way become 3:1.
-    """
-    elongation = min(max(width, height) / min(width, height), WIDEST)
-    long_side = max(1, longest // multiple) * multiple
-    narrowest = math.ceil(long_side / WIDEST / multiple) * multiple
-    short_side = max(narrowest, round(long_side / elongation / multiple) * multiple)
-    return (long_side, short_side) if width >= height else (short_side, long_side)
 
 
 def check(order: CheckImage) -> ImageFacts:
