@@ -11,13 +11,15 @@ import anyio
 from PIL import Image, ImageDraw
 
 from keyframe_mcp import catalog as catalogs
-from keyframe_mcp.adapters.base import Job, Report
+from keyframe_mcp.adapters.base import Accepted, Found, Job, Report, Sent
 from keyframe_mcp.app import Application, open_application
 from keyframe_mcp.engine import Caller, Engine
 from keyframe_mcp.engine.bulletin import Bulletin
 from keyframe_mcp.engine.films import Films
 from keyframe_mcp.engine.intake import Intake
 from keyframe_mcp.engine.keeper import Keeper
+from keyframe_mcp.engine.pace import Pace
+from keyframe_mcp.engine.pictures import Pictures
 from keyframe_mcp.engine.sources import Sources
 from keyframe_mcp.engine.steps import Steps
 from keyframe_mcp.media.fetch import Fetcher
@@ -26,14 +28,20 @@ from keyframe_mcp.media.orders import RenderVideo
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.settings import Settings, read_settings
 from keyframe_mcp.store.sqlite import SqliteStore
-from keyframe_mcp.task import Inputs, Mode, Status
+from keyframe_mcp.task import Inputs, Mode, Picture, Status
 
+BRISK = Pace(poll=0.02, busy=0.05, trouble=0.05, saving=0.1, looks=(0.05, 0.1))
 ME = Caller(owner="me", may_name_files=True)
 
 PAID_PROVIDER = """
 name = "A provider that bills"
 dialect = "scripted"
 docs = "tests/studio.py"
+results_seconds = 600
+[pictures]
+by = "upload"
+formats = ["png", "jpeg"]
+kept_seconds = 86400
 [[models]]
 id = "film"
 remote = "film-v1"
@@ -41,7 +49,8 @@ title = "Film"
 modes = ["t2v", "flf2v"]
 source = "tests/studio.py"
 verified = 2026-11-20
-price = { usd = 0.5, per = "second" }
+confidence = "H"
+prices = [{ usd = 0.5, per = "second" }]
 [models.inputs]
 prompt = { type = "string", required = true, modes = ["t2v"] }
 first_image = { type = "image", required = true, modes = ["flf2v"] }
@@ -78,24 +87,50 @@ class ScriptedProvider:
 
     idempotent: bool = False
     poll_seconds: float = 0.01
+    account: str = "scripted"
+    on_send: Callable[[Picture], Sent | Exception] = lambda picture: Sent(
+        text=f"https://provider.test/{picture.content}", kept_seconds=86400
+    )
+    on_quote: Callable[[Job], float | None] = lambda _: None
     on_submit: Callable[[Job], str | Exception] = lambda job: f"remote-{job.task_id}-{job.attempt}"
     on_check: Callable[[str], Report | Exception] = lambda _: Report(status=Status.RUNNING, native_status="rendering")
+    on_find: Callable[[Job, float], Found | Exception | None] = lambda _job, _sent_at: None
     can_cancel: bool = True
+    sent: list[Picture] = field(default_factory=list[Picture])
     jobs: list[Job] = field(default_factory=list[Job])
     checks: list[str] = field(default_factory=list[str])
     cancelled: list[str] = field(default_factory=list[str])
     forgotten: list[str] = field(default_factory=list[str])
 
-    async def submit(self, job: Job) -> str:
-        self.jobs.append(job)
-        answer = self.on_submit(job)
+    async def send(self, picture: Picture) -> Sent:
+        self.sent.append(picture)
+        answer = self.on_send(picture)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
+    async def quote(self, job: Job) -> float | None:
+        return self.on_quote(job)
+
+    def credentials(self, url: str) -> dict[str, str]:
+        return {}
+
+    async def submit(self, job: Job) -> Accepted:
+        self.jobs.append(job)
+        answer = self.on_submit(job)
+        if isinstance(answer, Exception):
+            raise answer
+        return Accepted(remote_id=answer)
+
     async def check(self, remote_id: str) -> Report:
         self.checks.append(remote_id)
         answer = self.on_check(remote_id)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def find(self, job: Job, sent_at: float) -> Found | None:
+        answer = self.on_find(job, sent_at)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -151,7 +186,8 @@ async def open_studio(folder: Path, provider: ScriptedProvider | None = None) ->
         folder=folder / "pictures",
         outputs=folder / "out",
     )
-    steps = Steps(catalog, {"paid": provider}, store, Keeper(folder / "out", workshop), bulletin)
+    keeper = Keeper(folder / "out", workshop, Fetcher(loopback=True).fetch, made_in=folder, clock=clock)
+    steps = Steps(catalog, {"paid": provider}, store, keeper, Pictures(store, clock), bulletin, clock)
     engine = Engine(
         catalog=catalog,
         store=store,
@@ -177,5 +213,5 @@ def settings_in(folder: Path, **more: str) -> Settings:
 @asynccontextmanager
 async def open_server_inside(folder: Path, **more: str) -> AsyncGenerator[Application]:
     """The whole application, with the embedded renderer and its runner."""
-    async with open_application(settings_in(folder, **more), folder) as application:
+    async with open_application(settings_in(folder, **more), folder, pace=BRISK) as application:
         yield application

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from keyframe_mcp import catalog
 from keyframe_mcp.adapters import DIALECTS
 from keyframe_mcp.catalog import Catalog, Listed
-from keyframe_mcp.catalog.entries import NEEDS, Input, Model, Provider
+from keyframe_mcp.catalog.entries import Provider
+from keyframe_mcp.catalog.inputs import Input
+from keyframe_mcp.catalog.models import NEEDS, Model
 from keyframe_mcp.catalog.requests import Checked, check
 from keyframe_mcp.errors import InvalidCatalogue, UnknownModel
 from keyframe_mcp.task import Inputs, Mode
@@ -34,6 +36,7 @@ title = "Film"
 modes = ["t2v", "i2v"]
 source = "https://acme.example/docs/film"
 verified = 2026-11-20
+confidence = "M"
 [models.inputs]
 prompt = { type = "string", required = true, max_length = 20 }
 image = { type = "image", required = true, modes = ["i2v"], wire = "start_image" }
@@ -83,11 +86,19 @@ def test_every_entry_says_where_its_facts_are_from_and_when_they_were_looked_up(
 
 @pytest.mark.parametrize("listed", list(OURS.models()), ids=lambda listed: listed.id)
 def test_every_entry_can_be_asked_for_with_nothing_but_what_its_modes_need(listed: Listed):
-    for mode in listed.model.modes:
+    model = listed.model
+    for mode in model.modes:
         needed = dict.fromkeys(NEEDS[mode], "x")
-        wanted = {name: "x" for name, spec in listed.model.inputs_for(mode).items() if spec.required}
-        found = check(listed.id, listed.model, Inputs.model_validate({"mode": mode} | needed | wanted))
+        wanted = {name: "x" for name, spec in model.inputs_for(mode).items() if model.needs(name, spec)}
+        found = check(listed.id, model, Inputs.model_validate({"mode": mode} | needed | wanted))
         assert found.problems == ()
+
+
+@pytest.mark.parametrize("listed", list(OURS.models()), ids=lambda listed: listed.id)
+def test_every_entry_says_how_sure_it_is_and_speaks_a_dialect_of_ours(listed: Listed):
+    assert listed.model.confidence in ("H", "M", "L")
+    assert listed.provider.dialect in DIALECTS
+    assert (listed.provider.base_url is None) == (listed.provider.key is None)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -99,23 +110,6 @@ def test_every_id_is_unique():
     ids = [listed.id for listed in OURS.models()]
 
     assert len(ids) == len(set(ids))
-
-
-def test_the_embedded_renderer_is_free_and_says_so():
-    cost = OURS.find("local/morph").cost(5)
-
-    assert (cost.estimated_usd, cost.basis) == (0, "free, drawn on this machine")
-
-
-def test_what_a_video_costs_follows_from_its_price(tmp_path: Path):
-    def listed(price: str) -> Listed:
-        found = ACME.replace("[models.inputs]", f"price = {price}\n[models.inputs]" if price else "[models.inputs]")
-        return loaded(tmp_path / "more", found).find("acme/film-1")
-
-    assert listed('{ usd = 0.4, per = "video" }').cost(None).estimated_usd == 0.4
-    assert listed('{ usd = 0.1, per = "second" }').cost(5).estimated_usd == 0.5
-    assert listed('{ usd = 0.1, per = "second" }').cost(None).estimated_usd is None
-    assert listed("").cost(5).estimated_usd is None
 
 
 # What a user adds
@@ -161,14 +155,88 @@ MISTAKES = {
     "a default outside the limits": ("default = 24", "default = 60", "default 60 is outside 8..30"),
     "a value of a wrong type": ("values = [5, 10]", 'values = [5, "10"]', "'10' is not of type 'integer'"),
     "limits the wrong way round": ("min = 8, max = 30", "min = 30, max = 8", "min 30 is above max 8"),
-    "limits for text": ("max_length = 20", "max = 20", "min, max and step are for numbers, not for type 'string'"),
+    "limits for text": (
+        "max_length = 20",
+        "max = 20",
+        "min, max, step and times are for numbers, not for type 'string'",
+    ),
     "a step of nothing": ("step = 0.1", "step = 0", "key 'inputs.guidance_scale.step"),
     "a key that is no variable": ('"ACME_KEY"', '"acme key"', "key 'key'"),
     "a model id with spaces": ('id = "film-1"', 'id = "Film 1"', "model 'Film 1', key 'id'"),
     "a negative price": (
         "verified = 2026-11-20",
-        'verified = 2026-11-20\nprice = { usd = -1, per = "video" }',
-        "price.usd",
+        'verified = 2026-11-20\nprices = [{ usd = -1, per = "video" }]',
+        "prices.0.usd",
+    ),
+    "a price of something that is never sent": (
+        "verified = 2026-11-20",
+        'verified = 2026-11-20\nprices = [{ usd = 1, per = "video", when = { duration = 5 } }]',
+        "prices speak of 'duration', which this model is never sent",
+    ),
+    "no confidence": ('confidence = "M"', "", "key 'confidence': Field required"),
+    "an unknown confidence": ('confidence = "M"', 'confidence = "sure"', "key 'confidence'"),
+    "a version that is cut off": ('confidence = "M"', 'confidence = "M"\nversion = "ca1f5e"', "key 'version'"),
+    "an unknown formula": ('confidence = "M"', 'confidence = "M"\nlength = "guess"', "length 'guess' is not a formula"),
+    "what is fixed and an input": (
+        'confidence = "M"',
+        'confidence = "M"\nfixed = { seconds = 5 }',
+        "fixed.seconds is also an input",
+    ),
+    "a name on the wire that cannot be one": ('"start_image"', '"start image"', "key 'inputs.image.wire'"),
+    "an index in the middle": ('"start_image"', '"images[0].url"', "key 'inputs.image.wire'"),
+    "a template without a place": (
+        "min = 8, max = 30, default = 24",
+        'template = "wait"',
+        "template 'wait' has no {} for the value",
+    ),
+    "a header with free text": (
+        'style = { type = "string", values = ["anime", "photo"] }',
+        'style = { type = "string", wire = "header:X-Style" }',
+        "a header takes no free text",
+    ),
+    "rounding of nothing": ("min = 8, max = 30, default = 24", "rounded_to = 10", "rounded_to needs times"),
+    "a pattern that is none": (
+        'values = ["anime", "photo"]',
+        'pattern = "("',
+        "pattern '(' is no regular expression",
+    ),
+    "text that is multiplied": ("max_length = 20", "times = 30", "min, max, step and times are for numbers"),
+    "a provider's default outside the limits": (
+        "default = 24",
+        "provider_default = 60",
+        "provider_default 60 is outside 8..30",
+    ),
+    "an unset of a wrong type": ("default = 24", 'unset = "none"', "'none' is not of type 'integer'"),
+    "a list among the inputs": (
+        'negative_prompt = { type = "string"',
+        'negative_prompt = { type = "list"',
+        "inputs.negative_prompt is a list; lists belong in options",
+    ),
+    "a picture among the options": (
+        'style = { type = "string", values = ["anime", "photo"] }',
+        'style = { type = "image" }',
+        "options.style is a picture; pictures belong in inputs",
+    ),
+    "one name twice": ("loop = {", "seed = {", "seed is in inputs and in options"),
+    "an address without TLS": (
+        'dialect = "local"',
+        'dialect = "local"\nbase_url = "http://acme.example"',
+        "key 'base_url'",
+    ),
+    "an address with a password": (
+        'dialect = "local"',
+        'dialect = "local"\nbase_url = "https://me:secret@acme.example"',
+        "key 'base_url'",
+    ),
+    "an address with a slash at the end": (
+        'dialect = "local"',
+        'dialect = "local"\nbase_url = "https://acme.example/"',
+        "key 'base_url'",
+    ),
+    "a path with a query": (
+        'dialect = "local"',
+        'dialect = "local"\npaths = { submit = "/v1?key=1" }',
+        "key 'paths.submit'",
     ),
     "not TOML": ("[[models]]", "[[models", "not TOML"),
     "a table where a list belongs": ("[[models]]", "[models]", "key 'models'"),
@@ -247,6 +315,35 @@ def test_a_near_miss_is_answered_with_what_may_have_been_meant(wrong: str):
 
     assert repr(wrong) in str(caught.value)
     assert "local/morph" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("wavespeed-ai/wan-flf2", "wavespeed/wan-flf2v"),
+        ("Wan-AI/Wan2.2-I2V-A14", "siliconflow/wan2.2-i2v"),
+        ("andreasjansson/stable-difusion-animation", "replicate/stable-diffusion-animation"),
+        ("wan-flf2v", "wavespeed/wan-flf2v"),
+    ],
+)
+def test_a_near_miss_of_the_providers_own_name_is_understood(wrong: str, meant: str):
+    with pytest.raises(UnknownModel, match=r"^model: there is no ") as caught:
+        OURS.find(wrong)
+
+    assert meant in str(caught.value)
+
+
+def test_many_models_are_not_all_listed_in_an_error():
+    with pytest.raises(UnknownModel) as caught:
+        OURS.find("?")
+
+    assert "and 14 more, which list_models shows" in str(caught.value)
+    assert len(str(caught.value)) < 800
+
+
+@pytest.mark.parametrize("listed", list(OURS.models()), ids=lambda listed: listed.id)
+def test_the_providers_own_name_finds_the_model(listed: Listed):
+    assert OURS.find(f"{listed.provider_id}/{listed.model.remote}") == listed
 
 
 def test_a_model_like_no_other_is_answered_with_what_there_is():
@@ -339,7 +436,10 @@ def test_a_whole_number_is_an_integer_however_it_was_written(film: Listed):
     ("options", "message"),
     [
         ({"fps": True}, "True is not an integer"),
-        ({"fps": "24"}, "'24' is not an integer"),
+        ({"fps": "24 frames"}, "'24 frames' is not an integer"),
+        ({"fps": "24.5"}, "24.5 is not an integer"),
+        ({"fps": "nan"}, "'nan' is not an integer"),
+        ({"loop": "yes"}, "'yes' is not a boolean"),
         ({"fps": 24.5}, "24.5 is not an integer"),
         ({"fps": math.inf}, "inf is not an integer"),
         ({"fps": math.nan}, "nan is not an integer"),
@@ -465,6 +565,7 @@ def with_inputs(inputs: Mapping[str, Input], options: Mapping[str, Input] | None
             "modes": ["t2v"],
             "source": "a test",
             "verified": "2026-11-20",
+            "confidence": "L",
             "inputs": {"prompt": Input(type="string"), **inputs},
             "options": options or {},
         }
@@ -514,4 +615,5 @@ def test_no_option_is_sent_that_the_model_does_not_list(options: dict[str, Any])
     found = checked(listed, strict=False, options=options)
 
     assert found.wire.keys() <= {"prompt", "x"}
-    assert len(found.warnings) == len(options.keys() - {"x"})
+    said = {name for name, value in options.items() if value is not None}
+    assert len(found.warnings) == len(said - {"x"})

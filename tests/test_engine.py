@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from keyframe_mcp.adapters.base import Job, Report
+from keyframe_mcp.adapters.base import Accepted, Job, Report
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.errors import (
     CredentialRefused,
@@ -95,7 +95,7 @@ async def test_a_refusal_fails_the_task_with_its_reason(tmp_path: Path, refusal:
         assert task.failure == Failure.of(refusal)  # pyright: ignore[reportArgumentType] - both are ours
 
 
-@pytest.mark.parametrize(("trouble", "delay"), [(ProviderBusy("slow", 7), 7), (ProviderUnavailable(), 10)])
+@pytest.mark.parametrize(("trouble", "delay"), [(ProviderBusy("slow", retry_after=7), 7), (ProviderUnavailable(), 10)])
 async def test_what_was_certainly_not_sent_waits_and_is_sent_again(tmp_path: Path, trouble: Exception, delay: float):
     answers: list[str | Exception] = [trouble, "remote-2"]
     async with open_studio(tmp_path, ScriptedProvider(on_submit=lambda _: answers.pop(0))) as studio:
@@ -352,9 +352,10 @@ async def test_a_restart_goes_on_where_the_last_process_stopped(tmp_path: Path):
 
 async def test_without_a_model_a_real_generator_is_chosen_before_the_embedded_renderer(tmp_path: Path):
     async with open_studio(tmp_path) as studio:
-        assert studio.engine.intake.choose(Mode.T2V, None).id == "paid/film"
+        words = Inputs(mode=Mode.T2V, prompt="a heron")
+        assert studio.engine.intake.choose(words, None, strict=True).id == "paid/film"
         with pytest.raises(MissingCredential, match="no configured model does animation"):
-            studio.engine.intake.choose(Mode.ANIMATION, None)
+            studio.engine.intake.choose(Inputs(mode=Mode.ANIMATION), None, strict=True)
 
 
 async def test_following_says_every_change_and_ends_with_the_task(tmp_path: Path):
@@ -376,11 +377,11 @@ async def test_a_job_is_written_down_even_when_the_server_is_stopping(tmp_path: 
         task_id = await studio.start()
         async with anyio.create_task_group() as tasks:
 
-            async def slow(job: Job) -> str:
+            async def slow(job: Job) -> Accepted:
                 studio.provider.jobs.append(job)
                 tasks.cancel_scope.cancel()
                 await anyio.sleep(0.05)
-                return "remote-paid"
+                return Accepted(remote_id="remote-paid")
 
             studio.provider.submit = slow
             tasks.start_soon(studio.steps.advance, task_id)

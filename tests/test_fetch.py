@@ -6,7 +6,8 @@ import gzip
 import io
 import ipaddress
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -18,8 +19,8 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyframe_mcp.errors import InvalidInput
-from keyframe_mcp.media.fetch import REDIRECTS, Fetcher, Resolve, is_public
+from keyframe_mcp.errors import UnfetchableUrl
+from keyframe_mcp.media.fetch import PIECE, REDIRECTS, Fetcher, Resolve, is_public
 
 MOST = 100_000
 Write = Callable[[bytes], Awaitable[None]]
@@ -97,18 +98,29 @@ def redirect(location: str, status: str = "302 Found") -> bytes:
 
 
 async def fetch(
-    url: str, *, loopback: bool = True, resolve: Resolve | None = None, most: int = MOST, seconds: float = 10
+    url: str,
+    *,
+    loopback: bool = True,
+    resolve: Resolve | None = None,
+    most: int = MOST,
+    seconds: float = 10,
+    headers: Mapping[str, str] | None = None,
+    idle: float | None = None,
 ) -> bytes:
     into = io.BytesIO()
     with anyio.fail_after(seconds + 1.5):
-        await Fetcher(loopback=loopback, resolve=resolve).fetch(url, into, most, seconds)
+        await Fetcher(loopback=loopback, resolve=resolve).fetch(url, into, most, seconds, headers or {}, idle=idle)
     return into.getvalue()
 
 
-async def refusal(url: str, **how: object) -> str:
-    with pytest.raises(InvalidInput) as caught:
+async def refused(url: str, **how: object) -> UnfetchableUrl:
+    with pytest.raises(UnfetchableUrl) as caught:
         await fetch(url, **how)  # pyright: ignore[reportArgumentType] - the options of `fetch`, passed on
-    return str(caught.value)
+    return caught.value
+
+
+async def refusal(url: str, **how: object) -> str:
+    return str(await refused(url, **how))
 
 
 # What works
@@ -398,7 +410,7 @@ def test_no_ipv4_address_in_ipv6_clothes_is_public(address: ipaddress.IPv4Addres
 async def test_a_body_that_is_too_large_is_refused_and_not_written(site: Site):
     site.answers["/fox.png"] = response(b"x" * 6)
     into = io.BytesIO()
-    with pytest.raises(InvalidInput, match="has more than 5 bytes"):
+    with pytest.raises(UnfetchableUrl, match="has more than 5 bytes"):
         await Fetcher(loopback=True).fetch(site.url(), into, 5, 10)
 
     assert len(into.getvalue()) <= 5
@@ -416,7 +428,7 @@ async def test_an_endless_body_is_cut_off_where_the_limit_is(site: Site):
 
     site.answers["/fox.png"] = endless
     into = io.BytesIO()
-    with anyio.fail_after(10), pytest.raises(InvalidInput, match="has more than 100,000 bytes"):
+    with anyio.fail_after(10), pytest.raises(UnfetchableUrl, match="has more than 100,000 bytes"):
         await Fetcher(loopback=True).fetch(site.url(), into, MOST, 10)
 
     assert len(into.getvalue()) <= MOST
@@ -486,6 +498,189 @@ async def test_the_time_limit_covers_all_hops_and_the_lookup(site: Site):
     assert "did not arrive within 0.2 s" in await refusal(site.url(), resolve=slow, seconds=0.2)
 
 
+async def test_with_a_limit_on_silence_a_steady_body_may_take_longer_than_the_limit(site: Site):
+    async def steady(write: Write) -> None:
+        await write(f"HTTP/1.1 200 OK\r\nContent-Length: {3 * PIECE}\r\n\r\n".encode())
+        for _ in range(3):
+            await write(b"x" * PIECE)
+            with anyio.move_on_after(0.3):
+                await anyio.sleep_forever()
+
+    site.answers["/film.mp4"] = steady
+
+    assert len(await fetch(site.url("/film.mp4"), most=4 * PIECE, seconds=0.5, idle=5)) == 3 * PIECE
+    assert "did not arrive within 0.5 s" in await refusal(site.url("/film.mp4"), most=4 * PIECE, seconds=0.5)
+
+
+async def test_with_a_limit_on_silence_a_silent_server_is_given_up_on_early(site: Site):
+    site.answers["/fox.png"] = silence
+
+    error = await refused(site.url(), seconds=5, idle=0.1)
+
+    assert "could not be fetched (ReadTimeout)" in str(error)
+    assert error.passing
+
+
+async def test_with_a_limit_on_silence_a_dripping_server_is_given_up_on_all_the_same(site: Site):
+    site.answers["/fox.png"] = drip
+
+    message = await refusal(site.url(), seconds=0.2, idle=5)
+
+    assert "did not arrive within 0.2 s and at 100 KB/s from then on" in message
+
+
+# What the caller can tell from a refusal
+
+
+@pytest.mark.parametrize(
+    ("status", "passing"),
+    [
+        ("204 No Content", False),
+        ("400 Bad Request", False),
+        ("401 Unauthorized", False),
+        ("403 Forbidden", False),
+        ("404 Not Found", False),
+        ("408 Request Timeout", True),
+        ("410 Gone", False),
+        ("425 Too Early", True),
+        ("429 Too Many Requests", True),
+        ("500 Oops", True),
+        ("503 Service Unavailable", True),
+        ("522 Connection Timed Out", True),
+    ],
+)
+async def test_a_refusal_says_what_was_answered_and_whether_it_may_pass(site: Site, status: str, passing: bool):
+    site.answers["/fox.png"] = response(b"", status)
+
+    error = await refused(site.url())
+
+    assert (error.status, error.passing) == (int(status[:3]), passing)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        response(b"a fox").replace(b"Length: 5", b"Length: 500"),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\na fox\r\n",
+        drip,
+        silence,
+    ],
+)
+async def test_trouble_on_the_way_may_pass(site: Site, answer: Answer):
+    site.answers["/fox.png"] = answer
+
+    assert (await refused(site.url(), seconds=0.3)).passing
+
+
+async def test_a_server_or_a_name_that_is_not_there_may_be_there_later():
+    assert (await refused("http://127.0.0.1:1/")).passing
+    assert (await refused("https://nowhere.example/", resolve=Names([]))).passing
+
+
+async def test_what_is_not_allowed_will_not_be_later(site: Site):
+    site.answers["/round"] = redirect("/round")
+    site.answers["/inside"] = redirect("http://10.0.0.1/")
+    site.answers["/packed"] = response(b"x", "200 OK", "Content-Encoding: gzip")
+    urls = [site.url("/round"), site.url("/inside"), site.url("/packed"), "https://10.0.0.1/", "ftp://a.example/"]
+
+    assert [(await refused(url)).passing for url in urls] == [False] * 5
+    assert not (await refused(site.url(), most=4)).passing
+
+
+# Headers of the caller's
+
+
+KEY = {"Authorization": "Bearer s3cret"}
+
+
+async def test_headers_reach_the_host_that_was_named(site: Site):
+    assert await fetch(site.url(), headers=KEY) == b"a fox"
+    assert site.heard("authorization") == ["Bearer s3cret"]
+
+
+async def test_headers_follow_a_redirect_within_the_same_origin(site: Site):
+    site.answers["/old"] = redirect("/fox.png")
+
+    assert await fetch(site.url("/old"), headers=KEY) == b"a fox"
+    assert site.heard("authorization") == ["Bearer s3cret"] * 2
+
+
+async def test_headers_are_dropped_for_good_once_a_redirect_leaves_the_origin(site: Site):
+    """The other origin is the same machine under another name; that it leads back changes nothing."""
+    names = Names(["127.0.0.1"])
+    site.answers["/old"] = redirect(site.url("/elsewhere", "other.example"))
+    site.answers["/elsewhere"] = redirect(site.url("/fox.png", "first.example"))
+
+    assert await fetch(site.url("/old", "first.example"), headers=KEY, resolve=names) == b"a fox"
+    assert site.asked == ["/old", "/elsewhere", "/fox.png"]
+    assert site.heard("authorization") == ["Bearer s3cret"]
+
+
+async def test_another_port_is_another_origin(site: Site):
+    async with open_site() as other:
+        site.answers["/old"] = redirect(other.url())
+
+        assert await fetch(site.url("/old"), headers=KEY) == b"a fox"
+        assert (site.heard("authorization"), other.heard("authorization")) == (["Bearer s3cret"], [])
+
+
+async def test_no_header_changes_which_host_is_asked_or_how_the_body_is_sent(site: Site):
+    await fetch(site.url(), headers={"host": "other.example", "accept-encoding": "gzip"})
+
+    assert (site.heard("host"), site.heard("accept-encoding")) == ([f"127.0.0.1:{site.port}"], ["identity"])
+
+
+# Writing
+
+
+async def test_a_file_that_cannot_be_written_is_an_error_of_the_file(site: Site):
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        await Fetcher(loopback=True).fetch(site.url(), Full(), MOST, 10)
+
+
+async def test_a_slow_disk_does_not_hold_up_anything_else(site: Site):
+    class Slow(io.BytesIO):
+        """Each write waits until the event loop has been seen to run."""
+
+        asked, ran = anyio.Event(), threading.Event()
+
+        def write(self, piece: bytes) -> int:  # pyright: ignore[reportIncompatibleMethodOverride] - bytes is all it gets
+            anyio.from_thread.run_sync(self.asked.set)
+            assert self.ran.wait(5)
+            return super().write(piece)
+
+    into = Slow()
+    with anyio.fail_after(8):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Fetcher(loopback=True).fetch, site.url(), into, MOST, 10)
+            await into.asked.wait()
+            into.ran.set()
+
+    assert into.getvalue() == b"a fox"
+
+
+async def test_a_body_said_to_be_too_large_is_refused_before_a_byte_of_it_is_read(site: Site):
+    async def announce(write: Write) -> None:
+        await write(b"HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n")
+        await anyio.sleep_forever()
+
+    site.answers["/fox.png"] = announce
+
+    assert "has more than 100,000 bytes" in await refusal(site.url())
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "five", "5, 6"])
+async def test_a_length_that_makes_no_sense_is_trouble_like_any_other(site: Site, length: str):
+    site.answers["/fox.png"] = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\na fox".encode()
+
+    assert "127.0.0.1/fox.png" in await refusal(site.url())
+
+
 # Secrets
 
 
@@ -515,7 +710,7 @@ async def test_a_signature_in_the_query_appears_in_no_error(
     site.answers["/signed"] = answer
     caplog.set_level(logging.WARNING)  # what the command line sets for the HTTP client
 
-    with pytest.raises(InvalidInput) as caught:
+    with pytest.raises(UnfetchableUrl) as caught:
         await fetch(site.url(f"/signed?signature={SECRET}#{SECRET}"), seconds=0.3)
 
     assert SECRET not in str(caught.value)

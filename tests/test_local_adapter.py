@@ -65,7 +65,7 @@ async def drawing(adapter: LocalAdapter, remote_id: str) -> psutil.Process:
 
 async def test_a_render_reports_its_progress_and_its_engine(tmp_path: Path):
     async with renderer(tmp_path) as adapter:
-        remote_id = await adapter.submit(job(8, fps=24))
+        remote_id = (await adapter.submit(job(8, fps=24))).remote_id
         await drawing(adapter, remote_id)
         assert (await adapter.check(remote_id)).native_status == "drawing"
         report = await until_over(adapter, remote_id)
@@ -84,7 +84,7 @@ async def test_submitting_twice_makes_one_video(tmp_path: Path):
 
 async def test_a_crashed_render_fails_with_its_reason_and_leaves_no_video(tmp_path: Path):
     async with renderer(tmp_path) as adapter:
-        remote_id = await adapter.submit(job(30, resolution="1080p"))
+        remote_id = (await adapter.submit(job(30, resolution="1080p"))).remote_id
         (await drawing(adapter, remote_id)).kill()
         report = await until_over(adapter, remote_id)
 
@@ -97,7 +97,7 @@ async def test_a_crashed_render_fails_with_its_reason_and_leaves_no_video(tmp_pa
 
 async def test_a_cancelled_render_stops_its_process(tmp_path: Path):
     async with renderer(tmp_path) as adapter:
-        remote_id = await adapter.submit(job(30, resolution="1080p"))
+        remote_id = (await adapter.submit(job(30, resolution="1080p"))).remote_id
         worker = await drawing(adapter, remote_id)
 
         assert await adapter.cancel(remote_id)
@@ -109,7 +109,7 @@ async def test_a_cancelled_render_stops_its_process(tmp_path: Path):
 
 async def test_what_a_process_left_unfinished_is_drawn_by_the_next(tmp_path: Path):
     async with renderer(tmp_path) as adapter:
-        await drawing(adapter, await adapter.submit(job(20)))
+        await drawing(adapter, (await adapter.submit(job(20))).remote_id)
     async with renderer(tmp_path) as adapter:
         assert (await adapter.check("kf_one")).status is Status.RUNNING
         assert (await until_over(adapter, "kf_one")).status is Status.SUCCEEDED
@@ -118,7 +118,7 @@ async def test_what_a_process_left_unfinished_is_drawn_by_the_next(tmp_path: Pat
 async def test_a_render_another_process_is_at_is_left_alone_until_it_falls_silent(tmp_path: Path):
     wall = Wall()
     async with renderer(tmp_path) as one, renderer(tmp_path, wall) as other:
-        worker = await drawing(one, await one.submit(job(30, resolution="1080p")))
+        worker = await drawing(one, (await one.submit(job(30, resolution="1080p"))).remote_id)
         worker.send_signal(signal.SIGSTOP)
         assert (await other.check("kf_one")).status is Status.RUNNING
         assert (tmp_path / "kf_one" / "starts").read_text() == "1"
@@ -185,7 +185,7 @@ async def test_waiting_for_a_place_and_orderly_restarts_are_no_interruptions(tmp
 
 async def test_a_render_whose_folder_has_gone_fails_and_can_be_cancelled(tmp_path: Path):
     async with renderer(tmp_path) as adapter:
-        remote_id = await adapter.submit(job(30, resolution="1080p"))
+        remote_id = (await adapter.submit(job(30, resolution="1080p"))).remote_id
         await drawing(adapter, remote_id)
         shutil.rmtree(tmp_path / "kf_one")
         assert await adapter.cancel(remote_id)

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyframe_mcp.errors import InvalidInput
-from keyframe_mcp.media.references import At, PathReference, Reference, TaskReference, UrlReference, parse
+from keyframe_mcp.media.references import (
+    At,
+    DataReference,
+    PathReference,
+    Reference,
+    TaskReference,
+    UrlReference,
+    parse,
+    shortened,
+)
 
 ID = "kf_" + "abcdefghijklmnopqrstuvwxyz234567"[:26]
 
@@ -82,7 +91,8 @@ def test_anything_else_that_is_no_scheme_is_a_path(path: str):
         (f"task:{ID}@{'9' * 400}", "is not a number of seconds"),
         (f"task:{ID}@nan", "task:<id>@2.5"),
         ("task:" + ID.upper(), "write task:<id>"),
-        ("data:image/png;base64,iVBORw0KGgo=", "save the picture to a file, or give an https URL"),
+        ("data:image/png,iVBORw0KGgo=", "write data:image/png;base64,<base64>"),
+        ("data:image/png;base64,iVBORw0KGg", "may have been cut off"),
         ("DATA:image/png;base64,iVBORw0KGgo=", "give a path, an https URL or task:<id>"),
         ("file:///etc/passwd", "file: is not accepted; give a path, an https URL or task:<id>"),
         ("ftp://pictures.example/fox.png", "ftp: is not accepted; give a path"),
@@ -98,11 +108,24 @@ def test_what_is_none_of_the_three_is_refused_with_words_that_help(text: str, ad
     assert advice in str(caught.value)
 
 
-def test_the_picture_in_a_data_uri_is_not_repeated():
+def test_the_picture_in_a_damaged_data_uri_is_not_repeated():
     with pytest.raises(InvalidInput) as caught:
-        parse("data:image/png;base64," + "QUJD" * 1000)
+        parse("data:image/png;base64," + "QUJD" * 1000 + "!")
 
     assert "QUJD" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["data:image/png;base64,QUJD", "data:image/png;base64, QUJD", "data:;base64,QU\nJD"])
+def test_a_picture_may_travel_in_the_call(text: str):
+    assert parse(text) == DataReference(b"ABC")
+
+
+def test_a_picture_that_travelled_is_not_kept_in_the_request():
+    assert (
+        shortened("data:image/png;base64," + "QUJD" * 1000)
+        == "data:image/png;base64,QUJDQUJDQUJDQUJDQU... (4,022 characters)"
+    )
+    assert shortened("https://pictures.example/fox.png") == "https://pictures.example/fox.png"
 
 
 @given(st.one_of(st.text(), st.text().map(lambda end: f"task:{ID}{end}"), st.text().map(lambda end: f"https:{end}")))

@@ -67,7 +67,7 @@ async def test_an_order_is_answered(workshop: Workshop, picture: Path):
     with anyio.fail_after(PATIENCE):
         facts = await workshop.run(CheckImage(path=picture))
 
-    assert facts == ImageFacts(width=64, height=48, mime_type="image/png")
+    assert facts == ImageFacts(width=64, height=48, mime_type="image/png", size_bytes=picture.stat().st_size)
 
 
 async def test_a_worker_that_died_while_it_waited_is_replaced(workshop: Workshop, picture: Path):

@@ -15,27 +15,35 @@ import anyio
 from anyio.abc import TaskGroup
 
 from keyframe_mcp import catalog as catalogs
-from keyframe_mcp.adapters import DIALECTS
+from keyframe_mcp.adapters import DIALECTS, HTTP_DIALECTS
 from keyframe_mcp.adapters.base import Adapter
+from keyframe_mcp.adapters.http import Access, HttpAdapter
 from keyframe_mcp.adapters.local import LocalAdapter
 from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.engine.bulletin import Bulletin
 from keyframe_mcp.engine.engine import Engine
 from keyframe_mcp.engine.films import Films
 from keyframe_mcp.engine.intake import Intake
-from keyframe_mcp.engine.keeper import Keeper
-from keyframe_mcp.engine.sources import Fetch, Sources
+from keyframe_mcp.engine.keeper import FetchResult, Keeper
+from keyframe_mcp.engine.pace import PACE, Pace
+from keyframe_mcp.engine.pictures import Pictures
+from keyframe_mcp.engine.sources import Sources
 from keyframe_mcp.engine.steps import Steps
 from keyframe_mcp.errors import InvalidSettings, UnknownModel
 from keyframe_mcp.media.files import Folders
 from keyframe_mcp.media.unfinished import sweep
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.runners.embedded import EmbeddedRunner
-from keyframe_mcp.settings import Settings
+from keyframe_mcp.settings import Settings, base_url_variable
 from keyframe_mcp.store.sqlite import SqliteStore
 
 KEEP_PICTURES_SECONDS = 30 * 24 * 3600
 LEFT_BEHIND_SECONDS = 3600
+MADE = "renders"  # in the state folder: videos that are not in the output folder yet
+NO_HEADERS: Mapping[str, str] = {}
+
+log = logging.getLogger(__name__)
 
 
 class Closable(Protocol):
@@ -59,13 +67,20 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    settings: Settings, working_dir: Path, clock: Callable[[], float] = time.time, *, works: bool = True
+    settings: Settings,
+    working_dir: Path,
+    clock: Callable[[], float] = time.time,
+    *,
+    works: bool = True,
+    pace: Pace = PACE,
 ) -> AsyncGenerator[Application]:
     """Everything started, and stopped at the end. Raises `OperatorError` when it cannot start.
 
     `works=False` only looks: nothing is submitted or followed by a process that is about to leave.
     """
-    catalog = catalogs.load(settings.catalog_dir, DIALECTS)
+    catalog = catalogs.load(settings.catalog_dir, DIALECTS, settings.learned_models)
+    for trouble in catalog.troubles:
+        log.warning("%s", trouble)
     require_default_model(catalog, settings)
     store, bulletin = SqliteStore(settings.database, clock), Bulletin()
     # Renders have a place of their own, so that looking at a picture never waits for one.
@@ -77,12 +92,14 @@ async def open_application(
         closed_at_last(renderers),
         anyio.create_task_group() as tasks,
     ):
-        adapters = build_adapters(catalog, settings, renderers, tasks)
+        adapters = local_adapters(catalog, settings, renderers, tasks)
+        adapters |= http_adapters(catalog, settings, clock, pace)
+        fetch = fetching(settings)
         folders = Folders(settings.allowed_dirs, working_dir)
         pictures, outputs = settings.state_dir / "pictures", settings.output_dir
-        sources = Sources(store, folders, fetching(settings), workshop, folder=pictures, outputs=outputs)
-        keeper = Keeper(settings.output_dir, workshop)
-        steps = Steps(catalog, adapters, store, keeper, bulletin)
+        sources = Sources(store, folders, fetch, workshop, folder=pictures, outputs=outputs)
+        keeper = Keeper(settings.output_dir, workshop, fetch, made_in=settings.state_dir / MADE, clock=clock)
+        steps = Steps(catalog, adapters, store, keeper, Pictures(store, clock), bulletin, clock, pace)
         engine = Engine(
             catalog=catalog,
             store=store,
@@ -122,28 +139,66 @@ async def closed_at_last(thing: Closable) -> AsyncGenerator[None]:
             await thing.aclose()
 
 
-def fetching(settings: Settings) -> Fetch:
+def fetching(settings: Settings) -> FetchResult:
     """How URLs are fetched, as the settings allow."""
     # Its INFO lines hold whole URLs, signatures included.
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
-    async def fetch(url: str, into: IO[bytes], most_bytes: int, seconds: float) -> None:
+    async def fetch(
+        url: str,
+        into: IO[bytes],
+        most_bytes: int,
+        seconds: float,
+        headers: Mapping[str, str] = NO_HEADERS,
+        *,
+        idle: float | None = None,
+    ) -> None:
         from keyframe_mcp.media.fetch import Fetcher  # noqa: PLC0415 - httpx costs 50 ms that most starts never need
 
-        await Fetcher(loopback=settings.allow_loopback).fetch(url, into, most_bytes, seconds)
+        await Fetcher(loopback=settings.allow_loopback).fetch(url, into, most_bytes, seconds, headers, idle=idle)
 
     return fetch
 
 
-def build_adapters(catalog: Catalog, settings: Settings, workshop: Workshop, tasks: TaskGroup) -> Mapping[str, Adapter]:
-    """An adapter for every provider that can be used."""
+def local_adapters(catalog: Catalog, settings: Settings, workshop: Workshop, tasks: TaskGroup) -> dict[str, Adapter]:
+    """An adapter for every provider that draws on this machine."""
     adapters: dict[str, Adapter] = {}
     for provider_id, provider in catalog.providers.items():
         if provider.dialect == "local":
-            local = LocalAdapter(settings.state_dir / "renders" / provider_id, workshop, tasks)
+            local = LocalAdapter(settings.state_dir / MADE / provider_id, workshop, tasks)
             tasks.start_soon(local.pulse)
             adapters[provider_id] = local
     return adapters
+
+
+def http_adapters(
+    catalog: Catalog, settings: Settings, clock: Callable[[], float], pace: Pace
+) -> dict[str, HttpAdapter]:
+    """An adapter for every provider on the network that can be used. Raises `InvalidSettings` for a bad host."""
+    return {
+        provider_id: http_adapter(provider_id, provider, settings, clock, poll_seconds=pace.poll)
+        for provider_id, provider in catalog.providers.items()
+        if provider.dialect in HTTP_DIALECTS and (provider.key is None or settings.key(provider.key) is not None)
+    }
+
+
+def http_adapter(
+    provider_id: str,
+    provider: Provider,
+    settings: Settings,
+    clock: Callable[[], float],
+    *,
+    base_url: str | None = None,
+    poll_seconds: float = PACE.poll,
+) -> HttpAdapter:
+    """An adapter for a provider on the network, at another host than the configured one if that is given."""
+    access = Access(
+        base_url=base_url or settings.base_url(provider_id, provider.base_url),
+        variable=base_url_variable(provider_id),
+        key=settings.key(provider.key),
+    )
+    dialect = HTTP_DIALECTS[provider.dialect](provider)
+    return HttpAdapter(dialect, access, settings.state_dir / MADE / provider_id, clock, poll_seconds=poll_seconds)
 
 
 def tidy(settings: Settings, now: float) -> None:

@@ -4,7 +4,8 @@ KeyframeError
 ├── CallerError                 the agent: call again differently
 │   ├── InvalidInput
 │   │   ├── UnreadableImage
-│   │   └── UnreadableVideo
+│   │   ├── UnreadableVideo
+│   │   └── UnfetchableUrl
 │   ├── UnknownModel
 │   ├── UnknownTask
 │   └── NotReady
@@ -16,11 +17,15 @@ KeyframeError
 │   └── OutputUnwritable
 └── ProviderError               the provider: wait, or pick another
     ├── CredentialRefused
+    ├── PaymentNeeded
     ├── ProviderRefused
+    │   └── ContentRejected
     ├── ProviderBusy
     ├── ProviderUnavailable
     ├── SubmissionUncertain
     ├── UnexpectedReply
+    ├── GenerationFailed
+    ├── ResultGone
     └── RenderFailed
 """
 
@@ -82,6 +87,18 @@ class UnreadableVideo(InvalidInput):
     """The file is not a video that can be used."""
 
 
+class UnfetchableUrl(InvalidInput):
+    """What is at the URL could not be fetched."""
+
+    # `status` is the HTTP status the other side answered with; None when the URL is not allowed, or nothing came.
+    # `passing` is whether the same URL may well work a little later.
+
+    def __init__(self, message: str = "", *, status: int | None = None, passing: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.passing = passing
+
+
 class UnknownModel(CallerError):
     """No model in the catalogue has that id."""
 
@@ -134,11 +151,21 @@ class ProviderError(KeyframeError):
 
     fix = "Wait and try again, or choose another model."
 
+    def __init__(self, message: str = "", *, trace_id: str | None = None) -> None:
+        super().__init__(message)
+        self.trace_id = trace_id  # the provider's own name for the exchange, for asking its support
+
 
 class CredentialRefused(ProviderError):
     """The provider rejected the API key."""
 
     fix = "Ask whoever runs this server to check the key and the host it belongs to."
+
+
+class PaymentNeeded(ProviderError):
+    """The provider's account has not enough credit for this. Nothing was made."""
+
+    fix = "Ask whoever runs this server to top the account up, or choose another model."
 
 
 class ProviderRefused(ProviderError):
@@ -147,13 +174,19 @@ class ProviderRefused(ProviderError):
     fix = "Read the provider's reason and change the request."
 
 
+class ContentRejected(ProviderRefused):
+    """The provider's content moderation declined the request or the result."""
+
+    fix = "Change the prompt or the images; the same ones will be declined again."
+
+
 class ProviderBusy(ProviderError):
     """The provider is rate limiting this key. Nothing was submitted."""
 
     retryable = True
 
-    def __init__(self, message: str = "", retry_after: float | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str = "", *, retry_after: float | None = None, trace_id: str | None = None) -> None:
+        super().__init__(message, trace_id=trace_id)
         self.retry_after = retry_after
 
 
@@ -171,6 +204,19 @@ class SubmissionUncertain(ProviderError):
 
 class UnexpectedReply(ProviderError):
     """The provider answered in a shape its documentation does not describe."""
+
+
+class GenerationFailed(ProviderError):
+    """The provider took the job and could not finish it."""
+
+    fix = "Try again, which is a new job, or choose another model."
+    retryable = True
+
+
+class ResultGone(ProviderError):
+    """The video was made, and the provider no longer has it."""
+
+    fix = "Make it again; results are copied as soon as they are seen, so keep the server running while jobs run."
 
 
 class RenderFailed(ProviderError):

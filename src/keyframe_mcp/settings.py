@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from keyframe_mcp.errors import InvalidSettings
 
@@ -42,10 +44,37 @@ class Settings(BaseModel):
         bool, Field(description="For development: images and results may come from this machine over http.")
     ] = False
 
+    # Private, so that no dump, message or log of the settings holds a key.
+    _environment: Mapping[str, str] = PrivateAttr(default_factory=dict[str, str])
+
     @property
     def database(self) -> Path:
         """The task database."""
         return self.state_dir / "tasks.db"
+
+    @property
+    def learned_models(self) -> Path:
+        """Where `keyframe-mcp models --refresh` keeps what it learned."""
+        return self.state_dir / "models"
+
+    def within(self, environment: Mapping[str, str]) -> Self:
+        """These settings, with the variables that providers' keys and hosts are in."""
+        ours = {PREFIX + name.upper() for name in Settings.model_fields}
+        self._environment = {name: each for name, each in environment.items() if name not in ours and is_set(each)}
+        return self
+
+    def key(self, variable: str | None) -> str | None:
+        """A provider's key; None when it is not set."""
+        value = self._environment.get(variable) if variable else None
+        return value.strip() if value else None
+
+    def base_url(self, provider_id: str, default: str | None) -> str:
+        """Where a provider is. Raises `InvalidSettings` when a key could be read on the way there."""
+        name = base_url_variable(provider_id)
+        url = (self._environment.get(name) or default or "").strip().rstrip("/")
+        if problem := url_problem(url):
+            raise InvalidSettings(f"{name}={url or '(not set)'} {problem}")
+        return url
 
 
 def read_settings(environment: Mapping[str, str], working_dir: Path, home: Path) -> Settings:
@@ -57,7 +86,7 @@ def read_settings(environment: Mapping[str, str], working_dir: Path, home: Path)
     given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and is_set(value)}
     problems: list[str] = []
     output_dir = folder("OUTPUT_DIR", given, platformdirs.user_videos_path() / "Keyframe", problems)
-    return finish(
+    settings = finish(
         {
             "output_dir": output_dir,
             "state_dir": folder(
@@ -71,6 +100,7 @@ def read_settings(environment: Mapping[str, str], working_dir: Path, home: Path)
         },
         problems,
     )
+    return settings.within(environment)
 
 
 def finish(values: Mapping[str, object], problems: list[str]) -> Settings:
@@ -80,9 +110,39 @@ def finish(values: Mapping[str, object], problems: list[str]) -> Settings:
     return Settings.model_validate(values)
 
 
-def strangers(environment: Mapping[str, str]) -> list[str]:
+def base_url_variable(provider_id: str) -> str:
+    """The variable that moves a provider to another host: `KEYFRAME_WAVESPEED_BASE_URL`."""
+    return f"{PREFIX}{provider_id.upper().replace('-', '_')}_BASE_URL"
+
+
+def url_problem(url: str) -> str:
+    """What is wrong with a base URL, if anything is."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return "is not a URL; write https://host"
+    if parts.scheme not in ("https", "http") or not host:
+        return "is not a URL; write https://host"
+    if parts.username is not None or parts.query or parts.fragment:
+        return "must be an address alone, without user name, query or fragment; the key has a variable of its own"
+    if parts.scheme == "http" and not is_this_machine(host):
+        return "would send the key unencrypted; use https"
+    return ""
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host name is this machine's own."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def strangers(environment: Mapping[str, str], provider_ids: Iterable[str] = ()) -> list[str]:
     """Variables with our prefix that mean nothing here, each with the one that may have been meant."""
     known = [PREFIX + name.upper() for name in Settings.model_fields]
+    known += [base_url_variable(provider_id) for provider_id in provider_ids]
     unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
     near = {name: get_close_matches(name, known, n=1, cutoff=0.7) for name in unknown}
     return [f"{name} means nothing" + (f"; {near[name][0]} does" if near[name] else "") for name in unknown]

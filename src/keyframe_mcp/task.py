@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -112,8 +112,28 @@ class Inputs(Record):
         return self.model_dump(exclude_none=True, exclude={"mode", "options"})
 
 
+ImageFormat = Literal["png", "jpeg", "webp", "gif", "bmp", "tiff"]
+"""The formats of pictures that can be written."""
+
+
+class Picture(Record):
+    """Our own copy of a picture a request names. `content` is its SHA-256; sizes are in pixels, as shown."""
+
+    file: str
+    content: str
+    mime_type: str
+    width: int
+    height: int
+    size_bytes: int
+    url: str | None = None
+    """The https URL it was given as, for providers that fetch pictures themselves."""
+
+
 class Output(Record):
-    """One finished video. `url` is where the provider keeps it; `file` is our own checked copy."""
+    """One finished video, or a preview picture made on the way to it: `mime_type` tells.
+
+    `url` is where the provider keeps it until `expires_at`; `file` is our own checked copy.
+    """
 
     url: str | None = None
     file: str | None = None
@@ -162,16 +182,29 @@ class Task(Record):
     """What was asked, as the caller said it."""
     wire: dict[str, Any]
     """What the adapter sends: the model's own words, defaults filled in."""
+    pictures: dict[str, Picture] = Field(default_factory=dict[str, Picture])
+    """The wire name of each picture, and our copy. What is sent for it is decided when it is sent."""
     request_hash: str
     idempotency_key: str | None = None
     status: Status = Status.QUEUED
     attempt: int = 0
+    sent_at: float | None = None
+    """When the attempt to send it began, in seconds since the epoch."""
+    looks: int = 0
+    """How often it was looked for in the provider's list, after an attempt of unknown fate."""
     remote_id: str | None = None
     native_status: str | None = None
     trace_id: str | None = None
     progress: float | None = None
     cancel_requested: bool = False
     remote_outputs: tuple[str, ...] = ()
+    remote_expires_at: float | None = None
+    """When the provider deletes `remote_outputs`, in seconds since the epoch, as far as it says so."""
+    asked_where: int = 0
+    """How often the provider was asked for a new address of the result."""
+    seed: int | None = None
+    """The seed that was used, where the provider tells."""
+    inference_seconds: float | None = None
     outputs: tuple[Output, ...] = ()
     generative: bool = True
     engine: str | None = None

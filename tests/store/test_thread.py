@@ -12,6 +12,7 @@ from pathlib import Path
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from keyframe_mcp.errors import StoreUnusable
@@ -102,8 +103,14 @@ async def test_work_is_done_in_the_order_it_came(table: Table):
 
 
 async def test_a_caller_that_gives_up_does_not_undo_its_write(table: Table):
-    go = threading.Event()
-    busy = asyncio.create_task(table.thread.run(lambda _: go.wait(10)))
+    begun, go = threading.Event(), threading.Event()
+
+    def hold(_: object) -> bool:
+        begun.set()
+        return go.wait(10)
+
+    busy = asyncio.create_task(table.thread.run(hold))
+    assert await anyio.to_thread.run_sync(begun.wait, 10)
     with anyio.move_on_after(0.01) as gave_up:
         await table.thread.run(insert(7))
     go.set()

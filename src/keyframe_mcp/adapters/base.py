@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from keyframe_mcp.task import Failure, Mode, Status
+from keyframe_mcp.task import Failure, Mode, Picture, Status
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What the engine asks for: a remote model, and its inputs in its own spelling."""
+    """What the engine asks for: a remote model, and its inputs in its own spelling, pictures included."""
 
     task_id: str
     attempt: int
     model: str
     mode: Mode
-    wire: dict[str, Any]
+    wire: Mapping[str, Any]
+    version: str | None = None
+    """The exact version of the model, for providers that are asked by version."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """What stands for a picture in a request. `kept_seconds`: how long the provider keeps its copy, if it has one."""
+
+    text: str
+    kept_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """A provider's word that it took a job."""
+
+    remote_id: str
+    native_status: str | None = None
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +44,7 @@ class Report:
     """What a provider says about a job it accepted.
 
     `status` is one of running, succeeded, failed, cancelled. A word the dialect does not know is running.
-    `outputs` are URLs; `progress` is 0 to 1.
+    `outputs` are URLs; `progress` is 0 to 1; `seed` is the one that was used.
     """
 
     status: Status
@@ -34,7 +54,18 @@ class Report:
     failure: Failure | None = None
     engine: str | None = None
     confidence: float | None = None
+    seed: int | None = None
+    inference_seconds: float | None = None
+    trace_id: str | None = None
     warnings: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Jobs in a provider's list: those that are surely the one looked for, and those that may be."""
+
+    certain: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
 
 
 class Adapter(Protocol):
@@ -50,8 +81,21 @@ class Adapter(Protocol):
         """How long to leave a running job alone between two checks."""
         ...
 
-    async def submit(self, job: Job) -> str:
-        """Start a job and return the provider's id for it. Called once per attempt, whatever happens.
+    @property
+    def account(self) -> str:
+        """A name for this host and key, so that what was uploaded with one is never used with another."""
+        ...
+
+    async def send(self, picture: Picture) -> Sent:
+        """Bring a picture to where the provider can read it. Costs nothing and may be repeated."""
+        ...
+
+    async def quote(self, job: Job) -> float | None:
+        """What the provider itself says the job will cost, in US dollars. None when it does not say. Never raises."""
+        ...
+
+    async def submit(self, job: Job) -> Accepted:
+        """Start a job. Called once per attempt, whatever happens.
 
         Raises `ProviderBusy` or `ProviderUnavailable` only when certainly nothing was submitted, other
         `ProviderError`s when it was refused, `SubmissionUncertain` when nobody can tell.
@@ -62,12 +106,23 @@ class Adapter(Protocol):
         """Ask how a job is doing. Safe to repeat. A `ProviderError` means only that the answer is not known."""
         ...
 
+    async def find(self, job: Job, sent_at: float) -> Found | None:
+        """Look for a job that may have been submitted at that moment. None when the provider has no list of jobs.
+
+        The job's wire is without its pictures. Costs nothing; raises `ProviderError` when the list cannot be had.
+        """
+        ...
+
     async def cancel(self, remote_id: str) -> bool:
         """Try to stop a job. False when this provider cannot."""
         ...
 
     async def forget(self, remote_id: str) -> None:
         """The job is over, and its result safe with us: let go of what was kept for it. Never raises."""
+        ...
+
+    def credentials(self, url: str) -> Mapping[str, str]:
+        """The headers needed to download this result. Empty nearly everywhere, and never for a foreign host."""
         ...
 
     async def aclose(self) -> None:

@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +20,11 @@ import anyio
 from anyio.abc import TaskGroup
 from pydantic import ValidationError
 
-from keyframe_mcp.adapters.base import Job, Report
+from keyframe_mcp.adapters.base import Accepted, Found, Job, Report, Sent
 from keyframe_mcp.errors import KeyframeError, ProviderRefused, RenderFailed, UnexpectedReply
 from keyframe_mcp.media.orders import RenderFacts, RenderVideo
 from keyframe_mcp.media.workshop import Workshop
-from keyframe_mcp.task import Failure, Status
+from keyframe_mcp.task import Failure, Picture, Status
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ class LocalAdapter:
 
     idempotent = True
     poll_seconds = 0.25
+    account = "local"
 
     def __init__(
         self,
@@ -55,7 +56,19 @@ class LocalAdapter:
         self._places = anyio.CapacityLimiter(places)
         self._running: dict[str, Render] = {}
 
-    async def submit(self, job: Job) -> str:
+    async def send(self, picture: Picture) -> Sent:
+        """Our own copy is where we can read it."""
+        return Sent(text=picture.file)
+
+    async def quote(self, job: Job) -> float | None:
+        """It is in the catalogue: nothing."""
+        return None
+
+    def credentials(self, url: str) -> Mapping[str, str]:
+        """Its results are files."""
+        return {}
+
+    async def submit(self, job: Job) -> Accepted:
         """Write the order down and start on it. The task's id is the render's."""
         render = Render(self._folder / job.task_id)
         try:
@@ -68,7 +81,7 @@ class LocalAdapter:
             raise ProviderRefused(f"the renderer cannot draw this: {error.errors()[0]['msg']}") from None
         except OSError as error:
             raise RenderFailed(f"{self._folder} cannot be written ({error.strerror})") from None
-        return job.task_id
+        return Accepted(remote_id=job.task_id)
 
     async def check(self, remote_id: str) -> Report:
         """Look at the render's folder, and start it again if whoever was at it is gone."""
@@ -91,6 +104,10 @@ class LocalAdapter:
             return failed(RenderFailed(f"the renderer was interrupted {MOST_STARTS} times"))
         self._start(remote_id, render)
         return RUNNING
+
+    async def find(self, job: Job, sent_at: float) -> Found | None:
+        """Never needed: a second render costs nothing."""
+        return None
 
     async def cancel(self, remote_id: str) -> bool:
         """Stop a render: at once if it is ours, else through its folder."""

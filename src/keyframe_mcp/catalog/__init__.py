@@ -13,9 +13,15 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from keyframe_mcp.catalog.entries import PROVIDER_ID, Model, Provider
+from keyframe_mcp.catalog import prices
+from keyframe_mcp.catalog.entries import PROVIDER_ID, Provider
+from keyframe_mcp.catalog.learned_files import with_learned
+from keyframe_mcp.catalog.models import Model, number
 from keyframe_mcp.errors import InvalidCatalogue, UnknownModel
-from keyframe_mcp.task import Cost, Mode
+from keyframe_mcp.task import Cost, ImageFormat, Mode
+
+MANY = 12
+"""More ids than this are not listed in an error: it would be longer than any answer."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +33,30 @@ class Listed:
     provider: Provider
     model: Model
 
-    def cost(self, duration: float | None) -> Cost:
-        """The expected price. `duration` in seconds."""
-        price = self.model.price
-        if price is None:
-            return Cost(estimated_usd=None, basis="no price is known for this model")
-        if price.per == "video":
-            return Cost(estimated_usd=price.usd, basis="free, drawn on this machine" if not price.usd else "per video")
-        if duration is None:
-            return Cost(estimated_usd=None, basis=f"${price.usd:g} a second, of a length the provider decides")
-        return Cost(estimated_usd=round(price.usd * duration, 4), basis=f"${price.usd:g} a second")
+    @property
+    def can_cancel(self) -> bool:
+        """Whether a running job can be stopped."""
+        return self.provider.cancel if self.model.cancel is None else self.model.cancel
+
+    @property
+    def picture_formats(self) -> tuple[ImageFormat, ...]:
+        """The formats of pictures that may be sent, such as png and jpeg."""
+        return tuple(self.model.picture_formats or self.provider.pictures.formats)
+
+    def cost(self, wire: Mapping[str, object]) -> Cost:
+        """The expected price of what `check` found to be sent."""
+        count = self.model.inputs.get("num_outputs")
+        in_effect = self.model.in_effect(wire)
+        outputs = number(in_effect.get(self.model.wire("num_outputs", count))) if count else None
+        return prices.estimate(self.model.prices, in_effect, self.model.measures(wire), outputs or 1)
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every provider by id, and every model by `provider/model`."""
+    """Every provider by id, and every model by `provider/model`. `troubles`: learned files that could not be used."""
 
     providers: Mapping[str, Provider]
+    troubles: tuple[str, ...] = ()
 
     def models(self, mode: Mode | None = None) -> Iterator[Listed]:
         """Every model, or those that can do one mode."""
@@ -54,27 +67,39 @@ class Catalog:
 
     def find(self, model_id: str) -> Listed:
         """The model with that id, or with the provider's own full name. Raises `UnknownModel` with near misses."""
+        names: dict[str, str] = {}
         for listed in self.models():
-            if model_id in (listed.id, listed.model.remote, f"{listed.provider_id}/{listed.model.remote}"):
+            known = (listed.id, listed.model.remote, f"{listed.provider_id}/{listed.model.remote}")
+            if model_id in known:
                 return listed
-        ids = [listed.id for listed in self.models()]
-        near = get_close_matches(model_id.lower(), ids, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(ids)}"
+            names |= {name.lower(): listed.id for name in known}
+        close = get_close_matches(model_id.lower()[:200], names, n=6, cutoff=0.4)
+        near = list(dict.fromkeys(names[name] for name in close))[:3]
+        hint = f"did you mean {' or '.join(near)}?" if near else there_is(dict.fromkeys(names.values()))
         raise UnknownModel(f"model: there is no {model_id!r}; {hint}")
 
 
-def load(folder: Path | None = None, dialects: Iterable[str] = ()) -> Catalog:
+def there_is(ids: Iterable[str]) -> str:
+    """What there is, or how to see it."""
+    listed = list(ids)
+    more = f" and {len(listed) - MANY} more, which list_models shows" if len(listed) > MANY else ""
+    return f"there are {', '.join(listed[:MANY])}{more}"
+
+
+def load(folder: Path | None = None, dialects: Iterable[str] = (), learned: Path | None = None) -> Catalog:
     """Our own files, then those in `folder`, which may replace a provider of ours by using its file name.
 
     Raises `InvalidCatalogue` naming file, model and key. `dialects` are the ones this server speaks; none given
-    means they are not checked.
+    means they are not checked. `learned` is a folder of `<provider>.json` with models that were fetched from the
+    provider itself; a file there that cannot be used is a trouble and no error.
     """
     files: dict[str, Traversable] = {}
     for place in (resources.files(__name__), folder):
         if place is not None:
             files |= {file.name: file for file in place.iterdir() if file.name.endswith(".toml")}
     known = frozenset(dialects)
-    return Catalog({name.removesuffix(".toml"): read(file, known) for name, file in sorted(files.items())})
+    providers = {name.removesuffix(".toml"): read(file, known) for name, file in sorted(files.items())}
+    return Catalog(*with_learned(providers, learned)) if learned is not None else Catalog(providers)
 
 
 def read(file: Traversable, dialects: frozenset[str]) -> Provider:

@@ -1,147 +1,86 @@
-"""The shape of a catalogue file: facts about a provider and its models, nothing that runs."""
+"""A catalogue file: facts about a provider, with its models, and nothing that runs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import date
-from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from keyframe_mcp.task import Inputs, Mode
+from keyframe_mcp.catalog.inputs import Confidence, Entry, Input, Value, is_a
+from keyframe_mcp.catalog.models import NEEDS, UNIFIED, Model
+from keyframe_mcp.task import ImageFormat
 
-Value = str | int | float | bool
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+__all__ = ["NEEDS", "PROVIDER_ID", "UNIFIED", "Input", "Model", "Pictures", "Provider", "Value", "is_a"]
 
-NEEDS: dict[Mode, frozenset[str]] = {
-    Mode.FLF2V: frozenset({"first_image", "last_image"}),
-    Mode.I2V: frozenset({"image"}),
-    Mode.T2V: frozenset({"prompt"}),
-    Mode.ANIMATION: frozenset({"prompt_start", "prompt_end"}),
-}
-"""What makes a mode the mode it is. A model that claims a mode must take these."""
+PROVIDER_ID = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 
-UNIFIED = frozenset(Inputs.model_fields) - {"mode", "options"}
-
-TYPES: Mapping[str, tuple[type, ...]] = MappingProxyType(
-    {"string": (str,), "image": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float)}
-)
+# TLS, or this machine, where a test or a tunnel is; no query, no name and password, no slash at the end
+Host = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(https://[A-Za-z0-9.-]+(:\d+)?|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)(/[\w.~-]+)*$"
+    ),
+]
+Path = Annotated[str, StringConstraints(pattern=r"^/[^\s?#]*$")]
 
 
-def is_a(kind: str, value: object) -> bool:
-    """Whether a value is of a type. 5.0 is an integer, as in JSON; True is none."""
-    if isinstance(value, bool):
-        return kind == "boolean"
-    if kind == "integer" and isinstance(value, float):
-        return value.is_integer()
-    return isinstance(value, TYPES[kind])
+class Pictures(Entry):
+    """How pictures reach a provider."""
 
-
-class Entry(BaseModel):
-    """Frozen, and a key nobody knows is an error: it is nearly always a spelling mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Input(Entry):
-    """How one input is spelled, and limited, by one model."""
-
-    type: Literal["string", "integer", "number", "boolean", "image"]
-    wire: str | None = None
-    """The provider's name for it, when it is not ours."""
-    required: bool = False
-    default: Value | None = None
-    """What is sent when the caller says nothing. Leave it out to let the provider decide."""
-    values: list[Value] | dict[str, Value] | None = None
-    """Accepted values; a table also says how each is spelled on the wire."""
-    min: int | float | None = None
-    max: int | float | None = None
-    step: Annotated[int | float, Field(gt=0)] | None = None
-    max_length: int | None = None
-    modes: frozenset[Mode] | None = None
-    """The modes it belongs to, when not all of the model's."""
-    unused: str | None = None
-    """Why the model accepts it and makes nothing of it. Becomes a warning in the result."""
-    about: str = ""
-
-    @model_validator(mode="after")
-    def values_suit_the_type(self) -> Self:
-        """A value of another type could never be given, and a range the wrong way round has nothing in it."""
-        for value in (self.default, *(self.values or ())):
-            if value is not None and not is_a(self.type, value):
-                raise ValueError(f"{value!r} is not of type {self.type!r}")
-        if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"min {self.min} is above max {self.max}")
-        return self
-
-    @model_validator(mode="after")
-    def limits_agree(self) -> Self:
-        """A limit must suit the type, and the default must be within the limits."""
-        numeric = self.type in ("integer", "number")
-        if not numeric and (self.min, self.max, self.step) != (None, None, None):
-            raise ValueError(f"min, max and step are for numbers, not for type {self.type!r}")
-        if self.default is not None and self.values is not None and self.default not in self.values:
-            raise ValueError(f"default {self.default!r} is not among its values")
-        if numeric and isinstance(self.default, int | float):
-            low, high = self.min, self.max
-            if (low is not None and self.default < low) or (high is not None and self.default > high):
-                raise ValueError(f"default {self.default} is outside {low}..{high}")
-        return self
-
-
-class Price(Entry):
-    """What a video costs in US dollars, as far as it is known."""
-
-    usd: float = Field(ge=0)
-    per: Literal["video", "second"]
-
-
-class Model(Entry):
-    """One model. `source` is where its facts come from, `verified` the day somebody last looked."""
-
-    id: Name
-    remote: str
-    title: str
-    modes: frozenset[Mode]
-    generative: bool = True
-    source: str
-    verified: date
-    notes: str = ""
-    price: Price | None = None
-    inputs: dict[str, Input]
-    options: dict[str, Input] = {}
-
-    @model_validator(mode="after")
-    def modes_are_possible(self) -> Self:
-        """Every mode has the inputs that make it that mode, and every input is one of our words."""
-        if not self.modes:
-            raise ValueError("modes is empty: name at least one of " + ", ".join(Mode))
-        if strange := self.inputs.keys() - UNIFIED:
-            raise ValueError(
-                f"inputs.{min(strange)} is not one of our inputs ({', '.join(sorted(UNIFIED))}); "
-                "a parameter only this model has belongs in options"
-            )
-        for mode in self.modes:
-            if missing := NEEDS[mode] - self.inputs_for(mode).keys():
-                raise ValueError(f"mode {mode} needs inputs.{min(missing)}")
-        return self
-
-    def inputs_for(self, mode: Mode) -> dict[str, Input]:
-        """The inputs that exist in one mode."""
-        return {name: spec for name, spec in self.inputs.items() if spec.modes is None or mode in spec.modes}
+    by: Literal["upload", "inline"] = "inline"
+    """upload: they are left with the provider first. inline: they travel in the request, as `data:` URIs."""
+    urls: bool = True
+    """Whether public https URLs are passed on, for the provider to fetch."""
+    formats: tuple[ImageFormat, ...] = ("png", "jpeg")
+    """The formats it reads; others are converted first."""
+    most_bytes: int = Field(default=10_000_000, gt=0)
+    """The largest file it takes."""
+    inline_under: int = Field(default=0, ge=0)
+    """With upload: files up to this many bytes travel in the request all the same."""
+    kept_seconds: int | None = None
+    """How long the provider keeps what was uploaded. None: not documented."""
 
 
 class Provider(Entry):
     """One place videos can be made: how it is spoken to, where, and with which key."""
 
     name: str
+    """What people call it."""
     dialect: str
+    """The protocol: wavespeed, siliconflow, baicai, replicate or local."""
+    base_url: Host | None = None
+    """What comes before the paths of its documentation."""
+    hosts: dict[str, Host] = Field(default_factory=dict[str, Host])
+    """Other hosts of the same service, by a label: a key belongs to one of them."""
     docs: str
+    """Its documentation."""
     key: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
     """The environment variable its key is in. None: it needs no key."""
+    key_page: str | None = None
+    """Where a person gets a key."""
+    key_hosts: list[str] = Field(default_factory=list[str])
+    """Hosts, with all below them, that hand out results only to those who show the key."""
+    pictures: Pictures = Pictures()
+    """How pictures reach it."""
+    results_seconds: int | None = None
+    """How long a result can be downloaded. None: not documented."""
+    cancel: bool = False
+    """Whether a running job can be stopped."""
+    reconcile: bool = False
+    """Whether it lists an account's jobs, so that one whose submission was uncertain can be found."""
+    paths: dict[str, Path] = Field(default_factory=dict[str, Path])
+    """Paths that differ from the dialect's own."""
+    longest_seconds: int | None = None
+    """How long it lets a job run. None: not documented."""
+    limits: dict[str, int] = Field(default_factory=dict[str, int])
+    """What it allows an ordinary account, such as submits_per_minute and at_once."""
+    confidence: Confidence | None = None
+    """How sure these facts are, as with models."""
+    experimental: str | None = None
+    """Why to be careful. A warning on every task."""
     models: list[Model]
+    """What it offers."""
 
     @model_validator(mode="after")
     def ids_are_unique(self) -> Self:
@@ -150,6 +89,3 @@ class Provider(Entry):
         if twice := {name for name in ids if ids.count(name) > 1}:
             raise ValueError(f"two models have the id {min(twice)!r}")
         return self
-
-
-PROVIDER_ID = re.compile(r"^[a-z0-9][a-z0-9_-]*$")

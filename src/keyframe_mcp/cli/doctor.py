@@ -13,12 +13,15 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+import anyio
 import click
 
 from keyframe_mcp import __version__
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.adapters import DIALECTS
 from keyframe_mcp.app import require_default_model
+from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.cli.probes import probe_all
 from keyframe_mcp.cli.session import settings, show_json
 from keyframe_mcp.errors import KeyframeError
 from keyframe_mcp.settings import Settings, strangers
@@ -58,7 +61,8 @@ def examine(found: Settings) -> Iterator[Finding]:
     """Everything worth knowing, most basic first."""
     runs_on = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     yield Finding("keyframe-mcp", f"{__version__}, mcp {version('mcp')}, {runs_on}")
-    for stranger in strangers(os.environ):
+    catalog = loaded(found)
+    for stranger in strangers(os.environ, catalog.providers if catalog else ()):
         yield Finding("setting", stranger, ok=False, advice="correct its name, or unset it")
     yield checked("output folder", lambda: writable(found.output_dir), "set KEYFRAME_OUTPUT_DIR to a folder of yours")
     yield checked("task database", lambda: database(found), "set KEYFRAME_STATE_DIR to a folder of yours")
@@ -66,6 +70,8 @@ def examine(found: Settings) -> Iterator[Finding]:
     yield Finding("may read", os.pathsep.join(map(str, found.allowed_dirs)))
     yield motion()
     yield checked("catalogue", lambda: catalogue(found), "mend what is named, or unset it")
+    for name, probe in anyio.run(probe_all, catalog, found).items() if catalog else ():
+        yield Finding(name, probe.found, probe.ok, probe.advice)
 
 
 def checked(about: str, look: Callable[[], str], advice: str) -> Finding:
@@ -108,9 +114,17 @@ def motion() -> Finding:
     return Finding("OpenCV", "installed: motion between pictures is found", ok=True)
 
 
+def loaded(found: Settings) -> Catalog | None:
+    """The catalogue, if it can be read; if not, its own finding says why."""
+    try:
+        return catalogs.load(found.catalog_dir, DIALECTS, found.learned_models)
+    except KeyframeError:
+        return None
+
+
 def catalogue(found: Settings) -> str:
-    """Every provider, and whether it can be used."""
-    catalog = catalogs.load(found.catalog_dir, DIALECTS)
+    """Every provider, and how many models it has."""
+    catalog = catalogs.load(found.catalog_dir, DIALECTS, found.learned_models)
     require_default_model(catalog, found)
     return ", ".join(f"{name} ({len(provider.models)} models)" for name, provider in catalog.providers.items())
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import cast
 
+import anyio
 import click
 
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.adapters import DIALECTS
+from keyframe_mcp.cli.learning import learn
 from keyframe_mcp.cli.session import settings, show_json
 from keyframe_mcp.server.model_views import InputView, ModelView, model_view
 from keyframe_mcp.task import Mode
@@ -16,12 +18,18 @@ from keyframe_mcp.task import Mode
 @click.command()
 @click.argument("model_id", required=False)
 @click.option("--mode", type=click.Choice([str(mode) for mode in Mode]), help="Only models that can do this.")
+@click.option("--refresh", metavar="PROVIDER", help="First ask a provider (wavespeed) for its models, and keep them.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def models(model_id: str | None, mode: str | None, *, as_json: bool) -> None:
+def models(model_id: str | None, mode: str | None, refresh: str | None, *, as_json: bool) -> None:
     """List the models, or show one with every input."""
-    catalog = catalogs.load(settings().catalog_dir, DIALECTS)
+    chosen = settings()
+    if refresh is not None:
+        click.echo(anyio.run(learn, refresh, chosen), err=True)
+    catalog = catalogs.load(chosen.catalog_dir, DIALECTS, chosen.learned_models)
     found = [catalog.find(model_id)] if model_id else list(catalog.models(Mode(mode) if mode else None))
-    views = [model_view(each, configured=each.provider.key is None, whole=bool(model_id)) for each in found]
+    has_key = {each.id: each.provider.key is None or chosen.key(each.provider.key) is not None for each in found}
+    found.sort(key=lambda each: not has_key[each.id])
+    views = [model_view(each, configured=has_key[each.id], whole=bool(model_id)) for each in found]
     if as_json:
         show_json([view.data() for view in views])
         return

@@ -6,19 +6,22 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import anyio
 
 from keyframe_mcp.catalog import Catalog, Listed
 from keyframe_mcp.catalog.requests import Checked, check
 from keyframe_mcp.engine.caller import Caller
-from keyframe_mcp.engine.sources import Sources
+from keyframe_mcp.engine.sources import Sources, Wanted
 from keyframe_mcp.errors import CallerError, InvalidInput, KeyframeError, MissingCredential, Problem
-from keyframe_mcp.task import Inputs, Mode, Task
+from keyframe_mcp.media.references import shortened
+from keyframe_mcp.task import Inputs, Picture, Task
+
+Fetched = tuple[Picture, tuple[str, ...]]
+"""Our copy of a picture, and what was changed about it."""
 
 
 @dataclass(frozen=True)
@@ -34,41 +37,54 @@ class Intake:
         self, caller: Caller, request: Inputs, model: str | None, key: str | None, now: float, *, strict: bool
     ) -> Task:
         """A task with a new id. Raises every problem with the request at once; leaves nothing behind."""
-        listed = self.choose(request.mode, model)
-        checked = check(listed.id, listed.model, request, strict=strict)
-        pictures, unusable = await self._pictures(caller, request, checked)
+        listed = self.choose(request, model, strict=strict)
+        first = check(listed.id, listed.model, request, strict=strict)
+        found, unusable = await self._pictures(caller, request, first, listed)
+        shapes = {name: (picture.width, picture.height) for name, (picture, _) in found.items()}
+        checked = check(listed.id, listed.model, request, strict=strict, shapes=shapes)
         if problems := [*checked.problems, *unusable]:
             raise InvalidInput(problems=problems)
-        wire = checked.wire | {checked.pictures[name]: str(path) for name, path in pictures.items()}
-        duration = wire.get("duration")
+        pictures = {wire_name: found[name][0] for name, wire_name in checked.pictures.items()}
+        wire = {name: value for name, value in checked.wire.items() if name not in pictures}
+        changed = (f"{name}: {note}" for name, (_, notes) in sorted(found.items()) for note in notes)
         return Task(
             id=new_id(),
             owner=caller.owner,
             mode=request.mode,
             model=listed.id,
             provider=listed.provider_id,
-            request=request.model_dump(mode="json", exclude_none=True, exclude_defaults=True),
+            request=remembered(request),
             wire=wire,
-            request_hash=digest([listed.id, request.mode, wire]),
+            pictures=pictures,
+            request_hash=digest([listed.id, request.mode, wire, contents(pictures)]),
             idempotency_key=key,
             generative=listed.model.generative,
-            cost=listed.cost(float(duration) if isinstance(duration, int | float) else None),
-            warnings=(*checked.warnings, *self._plain_words(listed, model)),
+            cost=listed.cost(checked.wire),
+            warnings=(*checked.warnings, *changed, *self._plain_words(listed, model)),
             created_at=now,
             updated_at=now,
         )
 
-    def choose(self, mode: Mode, model: str | None) -> Listed:
-        """The model that was named, or the one that fits best: a real generator before the embedded renderer."""
+    def choose(self, request: Inputs, model: str | None, *, strict: bool) -> Listed:
+        """The model that was named, or the surest one that can do what is asked."""
         if model is not None:
             listed = self.catalog.find(model)
             self._require_key(listed)
             return listed
-        usable = [listed for listed in self.catalog.models(mode) if listed.provider_id in self.configured]
-        preferred = [listed for listed in usable if listed.id == self.default_model]
-        if ranked := preferred or sorted(usable, key=lambda listed: not listed.model.generative):
-            return ranked[0]
-        raise MissingCredential(f"no configured model does {mode}; keyframe-mcp doctor shows which key is missing")
+        usable = [each for each in self.catalog.models(request.mode) if each.provider_id in self.configured]
+        ranked = sorted(usable, key=self._rank)
+        if not ranked:
+            raise MissingCredential(
+                f"no configured model does {request.mode}; keyframe-mcp doctor shows which key is missing"
+            )
+        able = (each for each in ranked if not check(each.id, each.model, request, strict=strict).problems)
+        return next(able, ranked[0])
+
+    def _rank(self, listed: Listed) -> tuple[bool, bool, bool, str]:
+        """The default model first, real generators before drawings, what is documented before what is guessed."""
+        model = listed.model
+        is_guessed = listed.provider.experimental is not None
+        return (listed.id != self.default_model, not model.generative, is_guessed, model.confidence)
 
     def _require_key(self, listed: Listed) -> None:
         if listed.provider_id not in self.configured:
@@ -79,22 +95,25 @@ class Intake:
 
     def _plain_words(self, listed: Listed, model: str | None) -> tuple[str, ...]:
         """What a caller must not be left to believe."""
+        if listed.provider.experimental:
+            return (f"{listed.provider.name} is experimental here: {listed.provider.experimental}",)
         if listed.model.generative:
             return ()
         chosen = "" if model else f"{listed.id} was used because no provider key is configured for this mode. "
         return (f"{chosen}This is a preview drawn on this machine, not AI video.",)
 
     async def _pictures(
-        self, caller: Caller, request: Inputs, checked: Checked
-    ) -> tuple[dict[str, Path], list[Problem]]:
+        self, caller: Caller, request: Inputs, checked: Checked, listed: Listed
+    ) -> tuple[dict[str, Fetched], list[Problem]]:
         """Our copies of every picture of the request, fetched side by side, and what was wrong with the others."""
-        found: dict[str, Path] = {}
+        found: dict[str, Fetched] = {}
         problems: list[Problem] = []
         trouble: list[KeyframeError] = []
+        wanted = wanted_by(listed)
 
         async def one(name: str) -> None:
             try:
-                found[name] = await self.sources.picture(getattr(request, name), caller)
+                found[name] = await self.sources.picture(getattr(request, name), caller, wanted)
             except CallerError as error:
                 problems.append(Problem(name, str(error)))
             except KeyframeError as error:
@@ -106,6 +125,27 @@ class Intake:
         if trouble:
             raise trouble[0]
         return found, sorted(problems, key=lambda problem: problem.argument)
+
+
+def wanted_by(listed: Listed) -> Wanted:
+    """The pictures a model takes."""
+    return Wanted(formats=listed.picture_formats, most_bytes=listed.provider.pictures.most_bytes)
+
+
+def remembered(request: Inputs) -> dict[str, Any]:
+    """A request as it is kept: without the bytes of pictures that travelled in it."""
+    given = request.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return {name: briefly(value) if isinstance(value, str) else value for name, value in given.items()}
+
+
+def briefly(text: str) -> str:
+    """A value as it is kept: a `data:` URI without its bytes, also where white space surrounds it."""
+    return shortened(text.strip()) if text.lstrip().startswith("data:") else text
+
+
+def contents(pictures: Mapping[str, Picture]) -> dict[str, str]:
+    """What the pictures show, by wire name."""
+    return {name: picture.content for name, picture in pictures.items()}
 
 
 def new_id() -> str:

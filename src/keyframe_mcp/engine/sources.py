@@ -10,8 +10,9 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -19,11 +20,13 @@ import anyio
 import anyio.to_thread
 
 from keyframe_mcp.engine.caller import Caller
+from keyframe_mcp.engine.keeper import FetchResult
 from keyframe_mcp.errors import InvalidInput, NotReady, OutputUnwritable
 from keyframe_mcp.media.files import Folders
-from keyframe_mcp.media.orders import CheckImage, ExtractFrame
+from keyframe_mcp.media.orders import CheckImage, ExtractFrame, FitImage, ImageFacts
 from keyframe_mcp.media.references import (
     At,
+    DataReference,
     OutputReference,
     PathReference,
     Reference,
@@ -33,10 +36,7 @@ from keyframe_mcp.media.references import (
 )
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.store import Store
-from keyframe_mcp.task import Status, Task
-
-Fetch = Callable[[str, IO[bytes], int, float], Awaitable[None]]
-"""Writes what is at a URL into a file, within so many bytes and seconds."""
+from keyframe_mcp.task import ImageFormat, Picture, Status, Task
 
 MOST_PICTURE_BYTES = 64 << 20
 MOST_VIDEO_BYTES = 2 << 30
@@ -45,11 +45,22 @@ SCRATCH = ".bringing-in-"
 VIDEO_SECONDS = 20
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """The pictures a provider takes. No formats: any that can be read."""
+
+    formats: tuple[ImageFormat, ...] = ()
+    most_bytes: int = MOST_PICTURE_BYTES
+
+
+ANY_PICTURE = Wanted()
+
+
 class Sources:
     """Resolves references. `folder` holds the copies of pictures."""
 
     def __init__(
-        self, store: Store, folders: Folders, fetch: Fetch, workshop: Workshop, *, folder: Path, outputs: Path
+        self, store: Store, folders: Folders, fetch: FetchResult, workshop: Workshop, *, folder: Path, outputs: Path
     ) -> None:
         self._store = store
         self._outputs = Folders((outputs,), outputs)
@@ -58,15 +69,28 @@ class Sources:
         self._workshop = workshop
         self._folder = folder
 
-    async def picture(self, text: str, caller: Caller) -> Path:
-        """Our own copy of a picture that decodes whole. Raises `InvalidInput` and its kin."""
+    async def picture(self, text: str, caller: Caller, wanted: Wanted = ANY_PICTURE) -> tuple[Picture, tuple[str, ...]]:
+        """Our own copy of a picture, as it is wanted, and what was changed to make it so. Raises `InvalidInput`."""
         reference = self._admit(text, caller)
-        if isinstance(reference, TaskReference):
-            return await self._frame_of(reference, caller)
         with self._scratch() as scratch:
-            copy = await self._copy(reference, scratch, MOST_PICTURE_BYTES, PICTURE_SECONDS)
-            facts = await self._workshop.run(CheckImage(path=copy), time_limit=60)
-            return await anyio.to_thread.run_sync(self._adopt, copy, facts.mime_type.partition("/")[2])
+            copy = await self._bring_in(reference, scratch, caller)
+            facts, notes = await self._checked(copy, wanted), ()
+            if wanted.formats:
+                copy, notes = fitted(copy), facts.notes
+            kept, content = await anyio.to_thread.run_sync(self._adopt, copy, facts.mime_type.partition("/")[2])
+        url = reference.url if isinstance(reference, UrlReference) and not notes else None
+        return (
+            Picture(
+                file=str(kept),
+                content=content,
+                mime_type=facts.mime_type,
+                width=facts.width,
+                height=facts.height,
+                size_bytes=facts.size_bytes,
+                url=url,
+            ),
+            notes,
+        )
 
     @asynccontextmanager
     async def video(self, text: str, caller: Caller) -> AsyncGenerator[Path]:
@@ -75,6 +99,8 @@ class Sources:
         if isinstance(reference, TaskReference):
             yield await self._video_of(reference, caller)
             return
+        if isinstance(reference, DataReference):
+            raise InvalidInput("a video cannot be given as a data: URI; give task:<id>, a path or an https URL")
         with self._scratch() as scratch:
             yield await self._copy(reference, scratch, MOST_VIDEO_BYTES, VIDEO_SECONDS)
 
@@ -102,6 +128,23 @@ class Sources:
         except OSError as error:
             raise OutputUnwritable(f"{self._folder} cannot be written ({error.strerror})") from None
 
+    async def _checked(self, copy: Path, wanted: Wanted) -> ImageFacts:
+        """A picture that decodes whole, and beside it the same one as it is wanted."""
+        if not wanted.formats:
+            return await self._workshop.run(CheckImage(path=copy), time_limit=60)
+        order = FitImage(path=copy, to=fitted(copy), formats=wanted.formats, most_bytes=wanted.most_bytes)
+        return await self._workshop.run(order, time_limit=60)
+
+    async def _bring_in(self, reference: Reference, scratch: Path, caller: Caller) -> Path:
+        """A picture as it came, whatever it is."""
+        if isinstance(reference, TaskReference):
+            return await self._frame_of(reference, caller, scratch)
+        if isinstance(reference, DataReference):
+            copy = scratch / "picture"
+            copy.write_bytes(reference.content)
+            return copy
+        return await self._copy(reference, scratch, MOST_PICTURE_BYTES, PICTURE_SECONDS)
+
     async def _copy(
         self, reference: PathReference | UrlReference | OutputReference, scratch: Path, most_bytes: int, seconds: float
     ) -> Path:
@@ -109,29 +152,28 @@ class Sources:
         copy = scratch / plain_name(reference)
         with copy.open("wb") as into:
             if isinstance(reference, UrlReference):
-                await self._fetch(reference.url, into, most_bytes, seconds)
+                await self._fetch(reference.url, into, most_bytes, seconds, {}, idle=None)
             elif isinstance(reference, PathReference):
                 await anyio.to_thread.run_sync(read, self._folders, reference.path, into, most_bytes)
             else:
                 await anyio.to_thread.run_sync(read, self._outputs, reference.name, into, most_bytes)
         return copy
 
-    def _adopt(self, copy: Path, kind: str) -> Path:
+    def _adopt(self, copy: Path, kind: str) -> tuple[Path, str]:
         """Give a checked copy the name of its content."""
         with copy.open("rb") as opened:
-            name = hashlib.file_digest(opened, "sha256").hexdigest()
-        kept = self._folder / f"{name}.{kind}"
+            content = hashlib.file_digest(opened, "sha256").hexdigest()
+        kept = self._folder / f"{content}.{kind}"
         copy.replace(kept)
-        return kept
+        return kept, content
 
-    async def _frame_of(self, reference: TaskReference, caller: Caller) -> Path:
+    async def _frame_of(self, reference: TaskReference, caller: Caller, scratch: Path) -> Path:
         """A frame of an earlier task: its last one unless the reference says otherwise."""
         video = await self._video_of(reference, caller)
-        with self._scratch() as scratch:
-            frame = scratch / "frame.png"
-            at = "last" if reference.at is None else reference.at
-            await self._workshop.run(ExtractFrame(path=video, at=at, to=frame), time_limit=60)
-            return await anyio.to_thread.run_sync(self._adopt, frame, "png")
+        frame = scratch / "frame.png"
+        at = "last" if reference.at is None else reference.at
+        await self._workshop.run(ExtractFrame(path=video, at=at, to=frame), time_limit=60)
+        return frame
 
     async def _video_of(self, reference: TaskReference, caller: Caller) -> Path:
         """The kept file of an earlier task."""
@@ -142,6 +184,11 @@ class Sources:
         if file is None or not await anyio.Path(file).exists():
             raise InvalidInput(f"the file of task {task.id} is gone ({file}); make the video again")
         return Path(file)
+
+
+def fitted(copy: Path) -> Path:
+    """Where a picture is put once it is as a provider wants it."""
+    return copy.with_name("fitted-picture")
 
 
 def read(folders: Folders, name: str, into: IO[bytes], most_bytes: int) -> None:

@@ -26,6 +26,7 @@ IDLE_SECONDS = 60
 WORK: Mapping[str, str] = MappingProxyType(
     {
         "CheckImage": "keyframe_mcp.media.images:check",
+        "FitImage": "keyframe_mcp.media.fitting:fit",
         "ProbeVideo": "keyframe_mcp.media.video:probe",
         "ExtractFrame": "keyframe_mcp.media.video:extract",
         "MakeSheet": "keyframe_mcp.media.sheet:make",

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
+from types import MappingProxyType
 from typing import IO
 from urllib.parse import urljoin, urlsplit
 
 import anyio
+import anyio.to_thread
 import httpx
 
-from keyframe_mcp.errors import InvalidInput
+from keyframe_mcp.errors import UnfetchableUrl
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -46,6 +48,16 @@ REFUSED_4 = tuple(
 ALLOWED_6 = IPv6Network("2000::/3")
 REFUSED_6 = tuple(IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
 REDIRECTS = 3
+ASK_AGAIN = frozenset({408, 425, 429})
+"""Answers below 500 that may well be another one a little later."""
+
+PIECE = 1 << 20
+"""Bytes written at once, each time in a thread: a slow disk then holds up this one download and nothing else."""
+
+PACE = 100_000
+"""Bytes a second that count as steady."""
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Fetcher:
@@ -55,39 +67,57 @@ class Fetcher:
         self._loopback = loopback
         self._resolve = resolve or resolve_name
 
-    async def fetch(self, url: str, into: IO[bytes], most_bytes: int, seconds: float) -> None:
-        """Write the body of `url` into a file. Raises `InvalidInput` with what would have worked."""
+    async def fetch(
+        self,
+        url: str,
+        into: IO[bytes],
+        most_bytes: int,
+        seconds: float,
+        headers: Mapping[str, str] = NO_HEADERS,
+        *,
+        idle: float | None = None,
+    ) -> None:
+        """Write the body of `url` into a file, within `seconds`. Raises `UnfetchableUrl`, and `OSError` of the file.
+
+        With `idle`, for what may be large, a server may be silent for at most so many seconds, and the limit grows
+        with what arrives, so that a steady download never meets it. `headers` go to the host of `url` and no other.
+        """
+        wait = httpx.Timeout(20 if idle is None else idle, connect=5)
         try:
-            with anyio.fail_after(seconds):
-                await self._follow(url, into, most_bytes)
+            with anyio.fail_after(seconds) as scope:
+                async with httpx.AsyncClient(trust_env=False, timeout=wait) as client:
+                    body = Body(into, most_bytes, scope if idle is not None else None)
+                    await self._follow(client, url, headers, body)
         except TimeoutError:
-            raise InvalidInput(f"{shown(url)} did not arrive within {seconds:g} s") from None
+            slow = "" if idle is None else f" and at {PACE // 1000} KB/s from then on"
+            raise UnfetchableUrl(f"{shown(url)} did not arrive within {seconds:g} s{slow}", passing=True) from None
         except httpx.HTTPError as error:
-            raise InvalidInput(f"{shown(url)} could not be fetched ({type(error).__name__})") from None
+            raise UnfetchableUrl(f"{shown(url)} could not be fetched ({type(error).__name__})", passing=True) from None
 
-    async def _follow(self, url: str, into: IO[bytes], most_bytes: int) -> None:
-        """Every hop is checked like the first."""
-        async with httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(20, connect=5)) as client:
-            for _ in range(REDIRECTS + 1):
-                request = await self._request(client, url)
-                response = await client.send(request, stream=True)
-                try:
-                    if response.has_redirect_location:
-                        url = onward(url, response.headers["location"])
-                        continue
-                    return await receive(url, response, into, most_bytes)
-                finally:
-                    await response.aclose()
-        raise InvalidInput(f"{shown(url)} was redirected more than {REDIRECTS} times; give the final address")
+    async def _follow(self, client: httpx.AsyncClient, url: str, headers: Mapping[str, str], body: Body) -> None:
+        """Every hop is checked like the first; headers are dropped for good where it leaves the first origin."""
+        home = origin(url)
+        for _ in range(REDIRECTS + 1):
+            headers = headers if origin(url) == home else NO_HEADERS
+            response = await client.send(await self._request(client, url, headers), stream=True)
+            try:
+                if response.has_redirect_location:
+                    url = onward(url, response.headers["location"])
+                    continue
+                return await receive(url, response, body)
+            finally:
+                await response.aclose()
+        raise UnfetchableUrl(f"{shown(url)} was redirected more than {REDIRECTS} times; give the final address")
 
-    async def _request(self, client: httpx.AsyncClient, url: str) -> httpx.Request:
+    async def _request(self, client: httpx.AsyncClient, url: str, headers: Mapping[str, str]) -> httpx.Request:
         """A request to a checked address, for the host that was named."""
         host, port = self._admit(url)
         address = await self._address(host, port)
         named = httpx.URL(url)
         target = named.copy_with(host=address, port=port, fragment=None)
-        headers = {"Host": named.netloc.decode("ascii"), "Accept-Encoding": "identity"}
-        return client.build_request("GET", target, headers=headers, extensions={"sni_hostname": host})
+        sent = httpx.Headers(headers)
+        sent.update({"Host": named.netloc.decode("ascii"), "Accept-Encoding": "identity"})
+        return client.build_request("GET", target, headers=sent, extensions={"sni_hostname": host})
 
     def _admit(self, url: str) -> tuple[str, int]:
         """Host, as name servers and certificates spell it, and port of a URL that may be fetched at all."""
@@ -96,13 +126,13 @@ class Fetcher:
             port = parts.port
             host = httpx.URL(url).raw_host.decode("ascii")
         except (ValueError, httpx.InvalidURL):
-            raise InvalidInput("that is not a URL that can be fetched; write https://host/path") from None
+            raise UnfetchableUrl("that is not a URL that can be fetched; write https://host/path") from None
         if parts.scheme != "https" and not (self._loopback and parts.scheme == "http"):
-            raise InvalidInput(f"{shown(url)} is not an https URL; only https is fetched")
+            raise UnfetchableUrl(f"{shown(url)} is not an https URL; only https is fetched")
         if not host or parts.username is not None or parts.password is not None:
-            raise InvalidInput(f"{shown(url)} must name a host and carry no user name or password")
+            raise UnfetchableUrl(f"{shown(url)} must name a host and carry no user name or password")
         if port not in (None, 443) and not self._loopback:
-            raise InvalidInput(f"{shown(url)} uses port {port}; only the https port works")
+            raise UnfetchableUrl(f"{shown(url)} uses port {port}; only the https port works")
         return host, port or (443 if parts.scheme == "https" else 80)
 
     async def _address(self, host: str, port: int) -> str:
@@ -112,32 +142,59 @@ class Fetcher:
         except OSError:
             addresses = ()
         if not addresses:
-            raise InvalidInput(f"the host {host} is not known")
+            raise UnfetchableUrl(f"the host {host} is not known", passing=True)  # or no name server could be reached
         if not all(is_public(each) or (self._loopback and is_loopback(each)) for each in addresses):
-            raise InvalidInput(f"the host {host} is not on the public internet; only public addresses are fetched")
+            raise UnfetchableUrl(f"the host {host} is not on the public internet; only public addresses are fetched")
         return addresses[0]
 
 
-async def receive(url: str, response: httpx.Response, into: IO[bytes], most_bytes: int) -> None:
+class Body:
+    """A file that a body is written into. `scope` is the time limit where that grows with what arrives."""
+
+    def __init__(self, into: IO[bytes], most_bytes: int, scope: anyio.CancelScope | None) -> None:
+        self._into = into
+        self._left = most_bytes
+        self._scope = scope
+        self.most_bytes = most_bytes
+
+    async def take(self, piece: bytes) -> bool:
+        """Write some more of it; False, and nothing is written, when that would be too much."""
+        self._left -= len(piece)
+        if self._left < 0:
+            return False
+        if self._scope is not None:
+            self._scope.deadline += len(piece) / PACE
+        await anyio.to_thread.run_sync(self._into.write, piece)
+        return True
+
+
+async def receive(url: str, response: httpx.Response, body: Body) -> None:
     """Read a body as it was sent; decoding it could unpack a bomb."""
-    if response.status_code != 200:
-        raise InvalidInput(f"{shown(url)} answered {response.status_code}; it must be readable without signing in")
+    status = response.status_code
+    if status != 200:
+        passing = status in ASK_AGAIN or status >= 500
+        message = f"{shown(url)} answered {status}; it must be readable without signing in"
+        raise UnfetchableUrl(message, status=status, passing=passing)
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise InvalidInput(f"{shown(url)} sends compressed content, which is not read")
+        raise UnfetchableUrl(f"{shown(url)} sends compressed content, which is not read", status=status)
     try:
-        await copy(url, response, into, most_bytes)
+        await copy(url, response, body)
     except httpx.RemoteProtocolError:  # also when fewer bytes came than were declared
-        raise InvalidInput(f"{shown(url)} broke off before it was complete; try again") from None
+        message = f"{shown(url)} broke off before it was complete; try again"
+        raise UnfetchableUrl(message, status=status, passing=True) from None
 
 
-async def copy(url: str, response: httpx.Response, into: IO[bytes], most_bytes: int) -> None:
-    """Write the bytes, up to the most that works."""
-    received = 0
-    async for chunk in response.aiter_raw():
-        received += len(chunk)
-        if received > most_bytes:
-            raise InvalidInput(f"{shown(url)} has more than {most_bytes:,} bytes, which is the most that works")
-        into.write(chunk)
+async def copy(url: str, response: httpx.Response, body: Body) -> None:
+    """Write the bytes, up to the most that works; none when it is said beforehand that there are more."""
+    too_large = UnfetchableUrl(
+        f"{shown(url)} has more than {body.most_bytes:,} bytes, which is the most that works",
+        status=response.status_code,
+    )
+    if int(response.headers.get("content-length", 0)) > body.most_bytes:
+        raise too_large
+    async for piece in response.aiter_raw(PIECE):
+        if not await body.take(piece):
+            raise too_large
 
 
 def onward(url: str, location: str) -> str:
@@ -145,7 +202,16 @@ def onward(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError:
-        raise InvalidInput(f"{shown(url)} was redirected to something that is not a URL") from None
+        raise UnfetchableUrl(f"{shown(url)} was redirected to something that is not a URL") from None
+
+
+def origin(url: str) -> tuple[str, bytes, int | None]:
+    """Scheme, host and port; anything that is no URL is an origin of its own, and refused later."""
+    try:
+        parsed = httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
+        return url, b"", None
+    return parsed.scheme, parsed.raw_host, parsed.port
 
 
 async def resolve_name(host: str, port: int) -> Sequence[str]:

@@ -45,7 +45,9 @@ _MISTAKES = (
     (b"%pdf", "PDF documents cannot be read; export the page as PNG first"),
 )
 _ORIENTATION = 0x0112
+_TURNED = frozenset(range(2, 9))
 _SIDEWAYS = frozenset({5, 6, 7, 8})
+_ANIMATED = "animated: only its first frame is used"
 
 # what Pillow's decoders raise on files that are damaged or made to hurt
 _DAMAGE = (
@@ -66,11 +68,19 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture: `image` is RGB, upright, sRGB. `notes` tell what was changed or ignored on the way."""
+    """A decoded picture: `image` is RGB, upright, sRGB. `notes` tell what was changed or ignored on the way.
+
+    The rest is about the file: its `mode` is Pillow's word for its kind of pixels.
+    """
 
     image: Image.Image
     mime_type: str
     notes: tuple[str, ...]
+    mode: str
+    size_bytes: int
+    is_turned: bool
+    is_transparent: bool
+    is_animated: bool
 
 
 def load(path: Path, target: tuple[int, int] | None = None) -> Picture:
@@ -101,6 +111,7 @@ def check(order: CheckImage) -> ImageFacts:
         width=picture.image.width,
         height=picture.image.height,
         mime_type=picture.mime_type,
+        size_bytes=picture.size_bytes,
         notes=picture.notes,
     )
 
@@ -133,7 +144,7 @@ def _decode(content: bytes, target: tuple[int, int] | None) -> Picture:
             _refuse_huge(image.width, image.height)
             if image.format == "PNG":
                 _verify_checksums(content)
-            return _flatten(image, target)
+            return _flatten(image, len(content), target)
     except Image.UnidentifiedImageError as error:
         raise UnreadableImage(_identify(content)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
@@ -168,11 +179,13 @@ def _identify(content: bytes) -> str:
     return next((reason for mark, reason in _MISTAKES if start.startswith(mark)), f"not a picture; {_WHAT_WORKS}")
 
 
-def _flatten(image: Image.Image, target: tuple[int, int] | None) -> Picture:
-    mime_type = _MIME_TYPES[image.format or "PNG"]
+def _flatten(image: Image.Image, size_bytes: int, target: tuple[int, int] | None) -> Picture:
+    mime_type, mode = _MIME_TYPES[image.format or "PNG"], image.mode
     notes = _notes_on_pages(image)
     if target:
         _decode_reduced(image, target)
+    # decoding a TIFF turns it, and the data no longer says so
+    turned_before = image.format == "TIFF" and _orientation(image) in _TURNED
     image.load()
     profile: bytes | None = image.info.get("icc_profile")
     upright, turning_notes = _turn_upright(image)
@@ -182,7 +195,16 @@ def _flatten(image: Image.Image, target: tuple[int, int] | None) -> Picture:
         opaque = Image.new("RGB", rgb.size, "white")
         opaque.paste(rgb, mask=alpha)
         rgb = opaque
-    return Picture(rgb, mime_type, notes + turning_notes + profile_notes)
+    return Picture(
+        rgb,
+        mime_type,
+        notes + turning_notes + profile_notes,
+        mode=mode,
+        size_bytes=size_bytes,
+        is_turned=turned_before or (upright is not image and _orientation(image) in _TURNED),
+        is_transparent=alpha is not None,
+        is_animated=_ANIMATED in notes,
+    )
 
 
 def _notes_on_pages(image: Image.Image) -> tuple[str, ...]:
@@ -194,20 +216,24 @@ def _notes_on_pages(image: Image.Image) -> tuple[str, ...]:
     if not several:
         return ()
     if image.format in _ANIMATIONS:
-        return ("animated: only its first frame is used",)
+        return (_ANIMATED,)
     return ("the file holds several pictures: only the first is used",)
 
 
 def _decode_reduced(image: Image.Image, target: tuple[int, int]) -> None:
     """Ask the JPEG decoder for a half, quarter or eighth; other decoders have no such thing and ignore it."""
     width, height = target
-    try:
-        if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
-            width, height = height, width
-    except _DAMAGE:
-        # unreadable EXIF will not turn the picture either
-        pass
+    if _orientation(image) in _SIDEWAYS:
+        width, height = height, width
     image.draft(None, (width * 2, height * 2))
+
+
+def _orientation(image: Image.Image) -> int:
+    """How its EXIF data says it is to be turned; 1 is not at all, and so is what cannot be read."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except _DAMAGE:
+        return 1
 
 
 def _turn_upright(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:

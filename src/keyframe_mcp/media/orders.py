@@ -12,7 +12,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from keyframe_mcp.task import Mode
+from keyframe_mcp.task import ImageFormat, Mode
 
 
 class _Record(BaseModel):
@@ -32,6 +32,7 @@ class ImageFacts(_Record):
     width: int
     height: int
     mime_type: str
+    size_bytes: int
     notes: tuple[str, ...] = ()
 
 
@@ -101,6 +102,20 @@ class CheckImage(Order[ImageFacts]):
     """Decode a picture whole. Raises `UnreadableImage`."""
 
     path: Path
+
+
+class FitImage(Order[ImageFacts]):
+    """Save a picture as somebody else wants it: a copy where it already is, else re-encoded.
+
+    The facts are about what was saved; its format follows from `formats` and never from the name of `to`. Raises
+    `UnreadableImage`, also when it cannot be made small enough.
+    """
+
+    path: Path
+    to: Path
+    formats: tuple[ImageFormat, ...] = Field(min_length=1)
+    most_bytes: int = Field(gt=0)
+    longest_side: int | None = Field(default=None, gt=0)
 
 
 class ProbeVideo(Order[VideoFacts]):

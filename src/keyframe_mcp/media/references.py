@@ -1,7 +1,9 @@
-"""How an agent names a picture or a video: a path, an https URL, or an earlier task."""
+"""How an agent names a picture or a video: a path, an https URL, an earlier task, or (pictures) the bytes."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
 import re
 from dataclasses import dataclass
@@ -45,11 +47,18 @@ class OutputReference:
     name: str
 
 
-Reference = TaskReference | UrlReference | PathReference | OutputReference
+@dataclass(frozen=True)
+class DataReference:
+    """A picture that travels in the call itself."""
+
+    content: bytes
+
+
+Reference = TaskReference | UrlReference | PathReference | OutputReference | DataReference
 
 
 def parse(text: str) -> Reference:
-    """Tell the three kinds apart. Raises `InvalidInput` for what is none of them."""
+    """Tell the kinds apart. Raises `InvalidInput` for what is none of them."""
     text = text.strip()
     if match := TASK.match(text):
         return TaskReference(match["id"], moment(match["end"], match["second"]))
@@ -60,7 +69,7 @@ def parse(text: str) -> Reference:
     if match := OUTPUT.match(text):
         return OutputReference(match["name"])
     if text.startswith("data:"):
-        raise InvalidInput("data: URIs are not accepted; save the picture to a file, or give an https URL")
+        return DataReference(data_content(text))
     if text.lower().startswith(("https:", "http:")):
         return UrlReference(text)
     if SCHEME.match(text) and not re.match(r"^[A-Za-z]:[\\/]", text):
@@ -69,6 +78,22 @@ def parse(text: str) -> Reference:
     if not text:
         raise InvalidInput("it is empty; give a path, an https URL or task:<id>")
     return PathReference(text)
+
+
+def data_content(text: str) -> bytes:
+    """The bytes of a `data:` URI. A space after the comma, as some documentation has it, is forgiven."""
+    head, comma, body = text.partition(",")
+    if not comma or not head.endswith(";base64"):
+        raise InvalidInput("that data: URI has no base64 in it; write data:image/png;base64,<base64>")
+    try:
+        return base64.b64decode("".join(body.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidInput("the base64 of that data: URI is damaged; it may have been cut off") from None
+
+
+def shortened(text: str) -> str:
+    """A reference as it is remembered: a `data:` URI without its bytes."""
+    return f"{text[:40]}... ({len(text):,} characters)" if text.startswith("data:") and len(text) > 100 else text
 
 
 def moment(end: str | None, second: str | None) -> At | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from keyframe_mcp.errors import OutputUnwritable
 
@@ -29,6 +32,44 @@ def put_in_place(path: Path) -> Generator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def begin(partial: Path) -> IO[bytes]:
+    """A new file to write to, in a folder that is made if need be. Raises `OSError`."""
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    return partial.open("xb")
+
+
+def flush(into: IO[bytes]) -> None:
+    """See that the bytes are on the disk. Raises `OSError`."""
+    into.flush()
+    os.fsync(into.fileno())
+
+
+def settle(partial: Path, path: Path) -> None:
+    """Give a finished file its name, so that a power cut does not take it back. Raises `OSError`."""
+    partial.replace(path)
+    with suppress(OSError):  # not every system opens a folder, nor flushes one
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def move(made: Path, path: Path) -> None:
+    """Bring a finished file to `path`, also from another disk, whole or not at all. Raises `OSError`."""
+    partial = unfinished(path)
+    try:
+        with made.open("rb") as source, begin(partial) as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+            flush(target)
+        settle(partial, path)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    with suppress(OSError):  # it is safe already
+        made.unlink()
 
 
 def sweep(folder: Path, older_than: float) -> None:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from keyframe_mcp.catalog import Listed
-from keyframe_mcp.catalog.entries import Input
+from collections.abc import Mapping
+
+from keyframe_mcp.catalog import Listed, prices, sizes
+from keyframe_mcp.catalog.inputs import Confidence, Input
+from keyframe_mcp.catalog.models import Model
 from keyframe_mcp.server.views import View
 from keyframe_mcp.task import Mode
 
+WIDE = 1_000_000
+"""A limit beyond this, as seeds have, says nothing to choose by."""
+
+SURE: Mapping[Confidence, str] = {
+    "H": "high, from the provider's own pages or code",
+    "M": "medium, from others who agree",
+    "L": "low, inferred",
+}
+NEAREST = "Without it: the nearest to the first picture."
+
 
 class InputView(View):
-    """One input of a model, with its limits."""
+    """One input of a model, with its limits. `default` holds when nothing is given, whoever fills it in."""
 
     type: str
     required: bool | None = None
@@ -19,6 +32,8 @@ class InputView(View):
     max: float | None = None
     step: float | None = None
     max_length: int | None = None
+    random: str | int | float | bool | None = None
+    confidence: str | None = None
     about: str | None = None
 
 
@@ -33,8 +48,15 @@ class ModelView(View):
     price: str
     inputs: str | dict[str, InputView]
     options: dict[str, InputView] | None = None
+    other_options: str | None = None
+    sizes: str | None = None
     notes: str | None = None
+    experimental: str | None = None
+    can_cancel: bool | None = None
+    picture_formats: list[str] | None = None
     needs_key: str | None = None
+    remote: str | None = None
+    confidence: str | None = None
     source: str | None = None
     verified: str | None = None
 
@@ -48,6 +70,25 @@ class ModelsView(View):
 
 def model_view(listed: Listed, *, configured: bool, whole: bool) -> ModelView:
     """One model, in short or with every parameter."""
+    return whole_view(listed, configured=configured) if whole else short_view(listed, configured=configured)
+
+
+def short_view(listed: Listed, *, configured: bool) -> ModelView:
+    """A line to choose by. An agent pays for every byte of every model, so it holds no more."""
+    model = listed.model
+    return ModelView(
+        model=listed.id,
+        title=model.title + (" (experimental)" if listed.provider.experimental else ""),
+        modes=sorted(model.modes),
+        generative=model.generative,
+        configured=configured,
+        price=prices.in_short(model.prices),
+        inputs=summary(model),
+    )
+
+
+def whole_view(listed: Listed, *, configured: bool) -> ModelView:
+    """Everything about a model."""
     model = listed.model
     return ModelView(
         model=listed.id,
@@ -55,26 +96,35 @@ def model_view(listed: Listed, *, configured: bool, whole: bool) -> ModelView:
         modes=sorted(model.modes),
         generative=model.generative,
         configured=configured,
-        price=listed.cost(None).basis if model.price is None or model.price.per == "second" else priced(listed),
-        inputs={name: input_view(spec) for name, spec in model.inputs.items()} if whole else summary(model.inputs),
-        options={name: input_view(spec) for name, spec in model.options.items()} if whole and model.options else None,
+        price=prices.in_full(model.prices) or "unknown",
+        inputs=table(model, model.inputs),
+        options=table(model, model.options) or None,
+        other_options="passed on unchecked: the catalogue does not know them all" if model.open_options else None,
+        sizes=sizes.pairs(model.sizes) if is_picky(model) else None,
         notes=model.notes or None,
+        experimental=listed.provider.experimental,
+        can_cancel=listed.can_cancel,
+        picture_formats=list(listed.picture_formats) if model.takes_pictures and listed.provider.base_url else None,
         needs_key=None if configured else listed.provider.key,
-        source=model.source if whole else None,
-        verified=model.verified.isoformat() if whole else None,
+        remote=model.remote,
+        confidence=SURE[model.confidence],
+        source=model.source,
+        verified=model.verified.isoformat(),
     )
 
 
-def priced(listed: Listed) -> str:
-    """A price in words."""
-    cost = listed.cost(None)
-    return f"${cost.estimated_usd:g} {cost.basis}" if cost.estimated_usd else cost.basis
+def is_picky(model: Model) -> bool:
+    """Whether some resolution does not go with some aspect ratio."""
+    return len({frozenset(ratios) for ratios in model.sizes.values()}) > 1
 
 
-def summary(inputs: dict[str, Input]) -> str:
-    """The inputs in a line: required ones starred, with what they accept and, if it is not every one, their mode."""
+def summary(model: Model) -> str:
+    """The inputs in a line: those to give starred, with what they accept and, if it is not every one, their mode."""
+    used = {name: spec for name, spec in model.inputs.items() if spec.unused is None}
     stars = {True: "*", False: ""}
-    return ", ".join(name + stars[spec.required] + limits(spec) + belongs(spec) for name, spec in inputs.items())
+    return ", ".join(
+        name + stars[model.needs(name, spec)] + limits(spec) + belongs(spec) for name, spec in used.items()
+    )
 
 
 def belongs(spec: Input) -> str:
@@ -84,23 +134,32 @@ def belongs(spec: Input) -> str:
 
 def limits(spec: Input) -> str:
     """What an input accepts, in as few words as will do."""
+    usual = f" ({spec.usual})" if spec.usual is not None and not isinstance(spec.usual, bool) else ""
     if spec.values is not None:
         return " " + "/".join(map(str, spec.values))
-    if spec.min is not None and spec.max is not None:
-        return f" {spec.min:g}-{spec.max:g}" + (f" ({spec.default})" if spec.default is not None else "")
+    if spec.min is not None and spec.max is not None and spec.max < WIDE:
+        return f" {spec.min:g}-{spec.max:g}{usual}"
     return ""
 
 
-def input_view(spec: Input) -> InputView:
+def table(model: Model, inputs: Mapping[str, Input]) -> dict[str, InputView]:
+    """Every input with its limits."""
+    return {name: input_view(model, name, spec) for name, spec in inputs.items()}
+
+
+def input_view(model: Model, name: str, spec: Input) -> InputView:
     """One input with its limits."""
+    about = f"makes no difference: {spec.unused}" if spec.unused else spec.about
     return InputView(
         type=spec.type,
-        required=spec.required or None,
-        default=spec.default,
+        required=model.needs(name, spec) or None,
+        default=spec.usual,
         values=list(spec.values) if spec.values is not None else None,
         min=spec.min,
         max=spec.max,
         step=spec.step,
         max_length=spec.max_length,
-        about=spec.unused or spec.about or None,
+        random=spec.unset,
+        confidence=SURE[spec.confidence] if spec.confidence else None,
+        about=f"{about} {NEAREST}".strip() if model.follows_picture(name) else about or None,
     )

@@ -87,7 +87,8 @@ class Tools:
         if arguments.model is not None:
             found = [self._engine.catalog.find(arguments.model)]
         else:
-            found = [each for each in self._engine.catalog.models(arguments.mode) if matches(each, arguments.query)]
+            fitting = [each for each in self._engine.catalog.models(arguments.mode) if matches(each, arguments.query)]
+            found = sorted(fitting, key=lambda each: each.provider_id not in self._configured)
         whole = arguments.model is not None
         views = [model_view(each, configured=each.provider_id in self._configured, whole=whole) for each in found]
         step = "Pass `model` to a generate tool, or leave it out." if views else "None fits; ask with fewer words."

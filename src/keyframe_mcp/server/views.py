@@ -44,6 +44,8 @@ class TaskView(View):
     confidence: float | None = None
     native_status: str | None = None
     trace_id: str | None = None
+    seed: int | None = None
+    inference_seconds: float | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
@@ -58,7 +60,7 @@ class TaskView(View):
             next_step=next_step(task),
             poll_after_seconds=0 if task.status.is_settled else POLL_SECONDS[task.generative],
             progress=task.progress,
-            outputs=list(task.outputs) or None,
+            outputs=list(task.outputs or remote(task)) or None,
             error=task.failure,
             warnings=list(task.warnings) or None,
             cost=task.cost,
@@ -67,6 +69,8 @@ class TaskView(View):
             confidence=task.confidence,
             native_status=task.native_status,
             trace_id=task.trace_id,
+            seed=task.seed,
+            inference_seconds=task.inference_seconds,
             created_at=instant(task.created_at),
             updated_at=instant(task.updated_at),
         )
@@ -211,6 +215,13 @@ def next_step(task: Task) -> str:
             )
         case _:
             return f"Call get_task with task_id {task.id} and wait_seconds=30."
+
+
+def remote(task: Task) -> list[Output]:
+    """Where the provider has the result, while our own copy is not there."""
+    expires = None if task.remote_expires_at is None else instant(task.remote_expires_at)
+    urls = [url for url in task.remote_outputs if not url.startswith("file:")]
+    return [Output(url=url, expires_at=expires) for url in urls]
 
 
 def line(task: Task) -> TaskLine:

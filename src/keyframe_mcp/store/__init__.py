@@ -45,6 +45,10 @@ class Store(Protocol):
         """
         ...
 
+    async def adopt(self, task_id: str, remote_id: str, *, attempt: int) -> bool:
+        """Make a task of unknown fate the owner of a provider's job. False when another of its provider's tasks is."""
+        ...
+
     async def claim(self, worker: str, limit: int, lease: float) -> Sequence[str]:
         """Take up to `limit` due tasks nobody holds, for `lease` seconds. Their ids, longest overdue first."""
         ...
@@ -63,6 +67,14 @@ class Store(Protocol):
 
     async def next_due(self) -> float | None:
         """Seconds until some task is due. None when none waits."""
+        ...
+
+    async def uploaded(self, account: str, content: str, *, until: float) -> str | None:
+        """Where a provider keeps its copy of a picture, if it does so at least until then (seconds since the epoch)."""
+        ...
+
+    async def remember_upload(self, account: str, content: str, url: str, kept_until: float) -> None:
+        """Remember where a provider keeps its copy of a picture, and until when."""
         ...
 
     async def aclose(self) -> None:

@@ -29,6 +29,15 @@ MIGRATIONS = (
     CREATE INDEX tasks_by_owner ON tasks (owner, created_at);
     CREATE INDEX tasks_due ON tasks (due_at) WHERE due_at IS NOT NULL;
     """,
+    """
+    CREATE TABLE uploads (
+        account    TEXT NOT NULL,
+        content    TEXT NOT NULL,
+        url        TEXT NOT NULL,
+        kept_until REAL NOT NULL,
+        PRIMARY KEY (account, content)
+    ) WITHOUT ROWID;
+    """,
 )
 """`PRAGMA user_version` counts how many have been applied."""
 

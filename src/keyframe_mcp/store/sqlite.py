@@ -63,21 +63,44 @@ class SqliteStore:
         changes: Mapping[str, object] = NO_CHANGES,
     ) -> Task | None:
         """See `Store.move`. Changes are made to the row as it is now, so two writers never undo each other's."""
+        if unknown := changes.keys() - Task.model_fields.keys():
+            raise ValueError(f"a task has no {', '.join(sorted(unknown))}")
 
         def work(connection: sqlite3.Connection) -> Task | None:
             task = read(connection, task_id)
             if task is None or task.status.is_final or task.status not in of or attempt not in (None, task.attempt):
                 return None
-            status = to or task.status
-            if status is not task.status and status not in NEXT[task.status]:
-                return None
-            if unknown := changes.keys() - Task.model_fields.keys():
-                raise ValueError(f"a task has no {', '.join(sorted(unknown))}")
-            moved = Task.model_validate(dict(task) | dict(changes) | {"status": status, "updated_at": self._clock()})
-            update(connection, moved, task)
-            return moved
+            return self._moved(connection, task, to or task.status, changes)
 
         return await self._writer.run(work)
+
+    async def adopt(self, task_id: str, remote_id: str, *, attempt: int) -> bool:
+        """See `Store.adopt`. Looking and writing are one transaction, so no two tasks take the same job."""
+        others = """
+            SELECT 1 FROM tasks
+            WHERE id != ? AND json_extract(body, '$.remote_id') = ? AND json_extract(body, '$.provider') = ?
+        """
+
+        def work(connection: sqlite3.Connection) -> bool:
+            task = read(connection, task_id)
+            if task is None or task.status is not Status.UNKNOWN or task.attempt != attempt:
+                return False
+            if connection.execute(others, (task_id, remote_id, task.provider)).fetchone():
+                return False
+            changes = {"remote_id": remote_id, "failure": None}
+            return self._moved(connection, task, Status.RUNNING, changes) is not None
+
+        return await self._writer.run(work)
+
+    def _moved(
+        self, connection: sqlite3.Connection, task: Task, status: Status, changes: Mapping[str, object]
+    ) -> Task | None:
+        """Write the task as it becomes, if the move is allowed."""
+        if status is not task.status and status not in NEXT[task.status]:
+            return None
+        moved = Task.model_validate(dict(task) | dict(changes) | {"status": status, "updated_at": self._clock()})
+        update(connection, moved, task)
+        return moved
 
     async def claim(self, worker: str, limit: int, lease: float) -> Sequence[str]:
         """See `Store.claim`. Looks before it writes, so that an idle loop costs no flush."""
@@ -125,6 +148,24 @@ class SqliteStore:
         sql = "SELECT min(max(due_at, lease_until)) FROM tasks WHERE due_at IS NOT NULL"
         found = await self._reader.run(lambda connection: connection.execute(sql).fetchone())
         return None if found[0] is None else max(0.0, float(found[0]) - self._clock())
+
+    async def uploaded(self, account: str, content: str, *, until: float) -> str | None:
+        """See `Store.uploaded`."""
+        sql = "SELECT url FROM uploads WHERE account = ? AND content = ? AND kept_until >= ?"
+        found = await self._reader.run(lambda connection: connection.execute(sql, (account, content, until)).fetchone())
+        return str(found[0]) if found else None
+
+    async def remember_upload(self, account: str, content: str, url: str, kept_until: float) -> None:
+        """See `Store.remember_upload`. What has been deleted by now is forgotten on the way."""
+        now = self._clock()
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM uploads WHERE kept_until < ?", (now,))
+            connection.execute(
+                "INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)", (account, content, url, kept_until)
+            )
+
+        await self._writer.run(work)
 
     async def aclose(self) -> None:
         """See `Store.aclose`."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.app import open_application
 from keyframe_mcp.cli import COMMANDS, cli, load_command
 from keyframe_mcp.cli.session import ME
+from keyframe_mcp.docs import fields, providers
 from keyframe_mcp.server import INSTRUCTIONS, build_server
 from keyframe_mcp.server.model_views import model_view, summary
 from keyframe_mcp.settings import PREFIX, Settings, read_settings
@@ -39,7 +39,7 @@ def models_table() -> str:
         view = model_view(listed, configured=True, whole=False)
         modes = ", ".join(listed.model.modes and sorted(listed.model.modes))
         kind = "" if listed.model.generative else " (drawn, not AI)"
-        inputs = summary(listed.model.inputs).replace("|", "\\|")
+        inputs = summary(listed.model).replace("|", "\\|")
         rows.append(f"| `{listed.id}`{kind} | {modes} | {inputs} | {view.price} | {listed.model.verified} |")
     return "\n".join(rows)
 
@@ -122,6 +122,9 @@ BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "models": models_table,
         "modes": modes_table,
+        "providers": providers.providers_table,
+        "provider-pages": providers.provider_pages,
+        "catalogue-fields": fields.catalogue_fields,
         "task-states": task_states,
         "errors": error_table,
         "error-tree": lambda: "```text\n" + (errors.__doc__ or "").partition("\n\n")[2].strip() + "\n```",
@@ -182,7 +185,3 @@ def main(arguments: list[str], root: Path) -> int:
         path.write_text(text, "utf-8")
         click.echo(f"wrote {path.relative_to(root)}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], Path.cwd()))

@@ -1,0 +1,85 @@
+"""Whether each provider's key works at its host. Every call made here is free."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import anyio
+
+from keyframe_mcp.app import http_adapter
+from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.catalog.entries import Provider
+from keyframe_mcp.errors import CredentialRefused, KeyframeError
+from keyframe_mcp.settings import Settings, base_url_variable
+
+PROBE_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a look at one provider showed. `ok` is None when there was nothing to look at."""
+
+    found: str
+    ok: bool | None
+    advice: str = ""
+
+
+async def probe_all(catalog: Catalog, settings: Settings) -> Mapping[str, Probe]:
+    """Every provider on the network, side by side."""
+    found: dict[str, Probe] = {}
+
+    async def one(provider_id: str, provider: Provider) -> None:
+        found[provider_id] = await probe(provider_id, provider, settings)
+
+    async with anyio.create_task_group() as tasks:
+        for provider_id, provider in catalog.providers.items():
+            if provider.dialect != "local":
+                tasks.start_soon(one, provider_id, provider)
+    return dict(sorted(found.items()))
+
+
+async def probe(provider_id: str, provider: Provider, settings: Settings) -> Probe:
+    """One provider: at its own host, and where the key is refused there at the others it may belong to."""
+    if provider.key is not None and settings.key(provider.key) is None:
+        where = f"; get a key at {provider.key_page}" if provider.key_page else ""
+        return Probe("no key", ok=None, advice=f"set {provider.key} to use {provider.name}{where}")
+    try:
+        base_url = settings.base_url(provider_id, provider.base_url)
+        return Probe(f"{base_url}: {await ask(provider_id, provider, settings, base_url)}", ok=True)
+    except CredentialRefused as error:
+        return await elsewhere(provider_id, provider, settings, error)
+    except KeyframeError as error:
+        return Probe(
+            str(error), ok=False, advice="try again; if it stays so, the provider or the network is in trouble"
+        )
+
+
+async def elsewhere(provider_id: str, provider: Provider, settings: Settings, refusal: CredentialRefused) -> Probe:
+    """Which other host takes the key, if one does."""
+    here, tried = settings.base_url(provider_id, provider.base_url), list[str]()
+    for label, url in provider.hosts.items():
+        if url == here:
+            continue
+        try:
+            await ask(provider_id, provider, settings, url)
+        except KeyframeError:
+            tried.append(url)
+        else:
+            variable = base_url_variable(provider_id)
+            return Probe(f"{here} refuses the key; {url} ({label}) takes it", ok=False, advice=f"set {variable}={url}")
+    also = f"; {', '.join(tried)} refused it too" if tried else ""
+    return Probe(f"{refusal.args[0].partition('. If the key')[0]}{also}", ok=False, advice=f"check {provider.key}")
+
+
+async def ask(provider_id: str, provider: Provider, settings: Settings, base_url: str) -> str:
+    """What one host says to the key."""
+    adapter = http_adapter(provider_id, provider, settings, time.time, base_url=base_url)
+    try:
+        with anyio.fail_after(PROBE_SECONDS):
+            return await adapter.probe()
+    except TimeoutError:
+        raise KeyframeError(f"{base_url} did not answer within {PROBE_SECONDS} s") from None
+    finally:
+        await adapter.aclose()

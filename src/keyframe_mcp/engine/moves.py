@@ -1,0 +1,60 @@
+"""Writing down what happened to a task, and telling those who wait.
+
+Every write names the statuses, and the attempt, it may change. A late or concurrent answer can therefore never undo
+a final state, and an answer to an older attempt never touches a newer one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keyframe_mcp.adapters.base import Adapter
+from keyframe_mcp.engine.bulletin import Bulletin
+from keyframe_mcp.errors import KeyframeError, ProviderBusy, ProviderError
+from keyframe_mcp.store import Store
+from keyframe_mcp.task import Status, Task
+
+
+@dataclass(frozen=True)
+class Moves:
+    """The only way a step changes a task."""
+
+    store: Store
+    bulletin: Bulletin
+
+    async def move(self, task: Task, of: set[Status], to: Status, **changes: object) -> Task | None:
+        """Change the status. None when the task had moved on."""
+        moved = await self.store.move(task.id, of=of, to=to, attempt=task.attempt, changes=changes)
+        if moved is not None:
+            self.bulletin.ring(task.id)
+        return moved
+
+    async def note(self, task: Task, **changes: object) -> None:
+        """Remember something without moving."""
+        if await self.store.move(task.id, of={task.status}, attempt=task.attempt, changes=changes):
+            self.bulletin.ring(task.id)
+
+    async def adopt(self, task: Task, remote_id: str) -> bool:
+        """Take up a provider's job for a task of unknown fate, unless another task has it."""
+        adopted = await self.store.adopt(task.id, remote_id, attempt=task.attempt)
+        if adopted:
+            self.bulletin.ring(task.id)
+        return adopted
+
+
+async def forget(task: Task, adapter: Adapter) -> None:
+    """It is over: the adapter may let go of what it kept for the task."""
+    if task.remote_id is not None:
+        await adapter.forget(task.remote_id)
+
+
+def waiting(error: KeyframeError, otherwise: float) -> float:
+    """Seconds until it is worth trying again: the provider's own word, where it gave one."""
+    asked = error.retry_after if isinstance(error, ProviderBusy) else None
+    return otherwise if asked is None else max(asked, 1.0)
+
+
+def trace_of(error: KeyframeError) -> dict[str, object]:
+    """The provider's name for the exchange, as a change to the task."""
+    trace = error.trace_id if isinstance(error, ProviderError) else None
+    return {} if trace is None else {"trace_id": trace}

@@ -1,0 +1,20 @@
+"""How long things are left alone before they are looked at again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Seconds, each."""
+
+    poll: float = 5.0  # between two looks at a provider's running job
+    busy: float = 10.0  # when nothing could be submitted, and the provider did not say how long to wait
+    trouble: float = 10.0  # when a provider could not be asked
+    saving: float = 15.0  # when a result could not be copied
+    looks: tuple[float, ...] = (5.0, 20.0, 60.0, 300.0, 900.0)  # before each look for a job of unknown fate
+    unconfigured: float = 60.0  # when a task's provider has no key any more
+
+
+PACE = Pace()

@@ -1,0 +1,44 @@
+"""From our copies of a task's pictures to what a provider is sent for them: each uploaded once while its copy lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from keyframe_mcp.adapters.base import Adapter
+from keyframe_mcp.errors import InvalidInput
+from keyframe_mcp.store import Store
+from keyframe_mcp.task import Picture, Task
+
+MARGIN_SECONDS = 2 * 3600  # the job may wait in a queue before the provider reads its pictures
+GONE = "our copy of a picture of this task is gone; ask for the video again"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Remembers uploads by content and account, so that a still used in ten shots travels once."""
+
+    store: Store
+    clock: Callable[[], float]
+
+    async def wire(self, task: Task, adapter: Adapter) -> dict[str, Any]:
+        """The task's wire with its pictures in it. Raises `ProviderError`, or `InvalidInput` when a copy is gone."""
+        return task.wire | {name: await self._sent(picture, adapter) for name, picture in task.pictures.items()}
+
+    async def _sent(self, picture: Picture, adapter: Adapter) -> str:
+        known = await self.store.uploaded(adapter.account, picture.content, until=self.clock() + MARGIN_SECONDS)
+        if known is not None:
+            return known
+        if not await anyio.Path(picture.file).exists():
+            raise InvalidInput(GONE)
+        try:
+            sent = await adapter.send(picture)
+        except FileNotFoundError:
+            raise InvalidInput(GONE) from None
+        if sent.kept_seconds is not None:
+            until = self.clock() + sent.kept_seconds
+            await self.store.remember_upload(adapter.account, picture.content, sent.text, until)
+        return sent.text

@@ -1,0 +1,59 @@
+"""Looking for a job whose submission nobody knows the fate of, in the provider's own list. Nothing is sent again.
+
+Only a job that is surely ours is taken up: same model, same inputs, made when ours was sent, and no other task's. A
+list that does not show the inputs proves nothing; what it shows is then told to whoever has to look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keyframe_mcp.adapters.base import Adapter, Found, Job
+from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.engine.moves import Moves
+from keyframe_mcp.engine.pace import Pace
+from keyframe_mcp.errors import KeyframeError
+from keyframe_mcp.task import Task
+
+
+@dataclass(frozen=True)
+class Reconciling:
+    """From unknown to running, where there is proof. It looks a few times and then lets the task be."""
+
+    catalog: Catalog
+    moves: Moves
+    pace: Pace
+
+    async def look(self, task: Task, adapter: Adapter) -> float | None:
+        """Look once. Seconds until the next look; None when there is nothing more to be had from looking."""
+        if task.sent_at is None or task.looks >= len(self.pace.looks):
+            return None
+        try:
+            model = self.catalog.find(task.model).model
+            job = Job(
+                task_id=task.id,
+                attempt=task.attempt,
+                model=model.remote,
+                version=model.version,
+                mode=task.mode,
+                wire=task.wire,
+            )
+            found = await adapter.find(job, task.sent_at)
+        except KeyframeError:
+            found = Found()
+        if found is None:
+            return None
+        for remote_id in found.certain:
+            if await self.moves.adopt(task, remote_id):
+                return 0
+        await self._tell(task, found)
+        return self.pace.looks[task.looks + 1] if task.looks + 1 < len(self.pace.looks) else None
+
+    async def _tell(self, task: Task, found: Found) -> None:
+        """Count the look, and name the jobs a person should look at."""
+        changes: dict[str, object] = {"looks": task.looks + 1}
+        if found.possible and task.failure is not None:
+            named = f" {task.provider} lists these jobs of that time: {', '.join(found.possible[:5])}."
+            message = task.failure.message.partition(f" {task.provider} lists ")[0] + named
+            changes["failure"] = task.failure.model_copy(update={"message": message})
+        await self.moves.note(task, **changes)

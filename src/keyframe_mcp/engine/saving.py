@@ -1,0 +1,60 @@
+"""Copying a finished video here. Until that worked the task has not succeeded, and it is not lost either."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keyframe_mcp.adapters.base import Adapter
+from keyframe_mcp.engine.keeper import Keeper
+from keyframe_mcp.engine.moves import Moves, forget, waiting
+from keyframe_mcp.engine.pace import Pace
+from keyframe_mcp.errors import KeyframeError, OutputUnwritable, ProviderUnavailable, ResultGone
+from keyframe_mcp.task import Failure, Status, Task
+
+MOST_ADDRESSES = 3  # how often a provider is asked for a new address of a result
+
+
+@dataclass(frozen=True)
+class Saving:
+    """From saving to succeeded."""
+
+    keeper: Keeper
+    moves: Moves
+    pace: Pace
+
+    async def save(self, task: Task, adapter: Adapter) -> float | None:
+        """Copy the result here. Until that worked the task has not succeeded, and it is not lost either."""
+        try:
+            kept = await self.keeper.keep(task, adapter.credentials)
+        except (OutputUnwritable, ProviderUnavailable) as error:
+            await self.moves.note(task, failure=Failure.of(error))
+            return self.pace.saving
+        except ResultGone as error:
+            return await self._ask_where(task, error, adapter)
+        except KeyframeError as error:
+            await self._lose(task, error, adapter)
+            return None
+        warnings = (*task.warnings, *kept.warnings)
+        await self.moves.move(
+            task, {Status.SAVING}, Status.SUCCEEDED, outputs=kept.outputs, warnings=warnings, failure=None
+        )
+        await forget(task, adapter)
+        return None
+
+    async def _ask_where(self, task: Task, error: ResultGone, adapter: Adapter) -> float | None:
+        """The result is not where it was: some providers give a new address when asked again."""
+        try:
+            report = await adapter.check(task.remote_id or "")
+        except KeyframeError as trouble:
+            await self.moves.note(task, failure=Failure.of(trouble))
+            return waiting(trouble, self.pace.trouble)
+        if report.outputs in ((), task.remote_outputs) or task.asked_where >= MOST_ADDRESSES:
+            await self._lose(task, error, adapter)
+            return None
+        await self.moves.note(task, remote_outputs=report.outputs, asked_where=task.asked_where + 1)
+        return 0
+
+    async def _lose(self, task: Task, error: KeyframeError, adapter: Adapter) -> None:
+        """The video was made and cannot be had."""
+        await self.moves.move(task, {Status.SAVING}, Status.FAILED, failure=Failure.of(error))
+        await forget(task, adapter)

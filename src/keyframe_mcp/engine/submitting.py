@@ -1,0 +1,115 @@
+"""Sending a job: what costs nothing is prepared, the intent is written down, then it is sent, once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import anyio
+
+from keyframe_mcp.adapters.base import Accepted, Adapter, Job
+from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.engine.moves import Moves, trace_of, waiting
+from keyframe_mcp.engine.pace import Pace
+from keyframe_mcp.engine.pictures import Pictures
+from keyframe_mcp.errors import (
+    KeyframeError,
+    OutputUnwritable,
+    ProviderBusy,
+    ProviderUnavailable,
+    StoreUnusable,
+    SubmissionUncertain,
+    UnexpectedReply,
+)
+from keyframe_mcp.task import Cost, Failure, Status, Task
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Submitting:
+    """From queued to running, or to knowing why not, or to knowing that nobody can tell."""
+
+    catalog: Catalog
+    pictures: Pictures
+    moves: Moves
+    clock: Callable[[], float]
+    pace: Pace
+
+    async def submit(self, task: Task, adapter: Adapter) -> float | None:
+        """Prepare what costs nothing, write the intent down, then send it, once."""
+        if task.cancel_requested:
+            await self.moves.move(task, {Status.QUEUED}, Status.CANCELLED)
+            return None
+        try:
+            job = await self._job(task, adapter)
+        except (ProviderBusy, ProviderUnavailable, UnexpectedReply, OutputUnwritable) as error:
+            await self.moves.note(task, failure=Failure.of(error))
+            return waiting(error, self.pace.busy)
+        except KeyframeError as error:
+            await self.moves.move(task, {Status.QUEUED}, Status.FAILED, failure=Failure.of(error))
+            return None
+        attempt, queued = task.attempt + 1, {Status.QUEUED}
+        intent = await self.moves.move(task, queued, Status.SUBMITTING, attempt=attempt, sent_at=self.clock())
+        if intent is None:
+            return 0
+        return await self._send(intent, replace(job, attempt=attempt), adapter)
+
+    async def _job(self, task: Task, adapter: Adapter) -> Job:
+        """The job as the provider is asked for it: its pictures where the provider reads them, its price asked for."""
+        model = self.catalog.find(task.model).model
+        wire = await self.pictures.wire(task, adapter)
+        job = Job(task_id=task.id, attempt=0, model=model.remote, version=model.version, mode=task.mode, wire=wire)
+        if task.attempt == 0 and (usd := await adapter.quote(job)) is not None:
+            basis = f"quoted by {task.provider} for this request"
+            await self.moves.note(task, cost=Cost(estimated_usd=usd, basis=basis))
+        return job
+
+    async def _send(self, task: Task, job: Job, adapter: Adapter) -> float | None:
+        # Shielded: stopping must not leave a job behind that nobody has written down.
+        with anyio.CancelScope(shield=True):
+            return await self._send_once(task, job, adapter)
+
+    async def _send_once(self, task: Task, job: Job, adapter: Adapter) -> float | None:
+        sending, open_states = {Status.SUBMITTING}, {Status.SUBMITTING, Status.UNKNOWN}
+        try:
+            accepted = await adapter.submit(job)
+        except (ProviderBusy, ProviderUnavailable) as error:
+            # Proof that nothing was sent: the same task waits its turn again.
+            await self.moves.move(task, open_states, Status.QUEUED, failure=Failure.of(error))
+            return waiting(error, self.pace.busy)
+        except (SubmissionUncertain, UnexpectedReply) as error:
+            await self.moves.move(task, sending, Status.UNKNOWN, failure=Failure.of(error), **trace_of(error))
+            return self.pace.looks[0]
+        except KeyframeError as error:
+            await self.moves.move(task, sending, Status.FAILED, failure=Failure.of(error), **trace_of(error))
+            return None
+        except Exception:
+            log.exception("submitting %s broke; whether it was sent is not known", task.id)
+            await self.moves.move(task, sending, Status.UNKNOWN, failure=Failure.of(SubmissionUncertain()))
+            return self.pace.looks[0]
+        await self._remember(task, open_states, accepted)
+        return adapter.poll_seconds
+
+    async def _remember(self, task: Task, of: set[Status], accepted: Accepted) -> None:
+        """Write the provider's id down, however often that takes: it is all there is of a job that may be paid."""
+        remote_id = accepted.remote_id
+        changes = {"remote_id": remote_id, "native_status": accepted.native_status, "trace_id": accepted.trace_id}
+        for wait in (0.1, 1, 5, 10, 30):
+            try:
+                await self.moves.move(task, of, Status.RUNNING, **changes, failure=None)
+            except StoreUnusable:
+                log.exception("task %s is job %s at %s; writing that down again", task.id, remote_id, task.provider)
+                await anyio.sleep(wait)
+            else:
+                return
+        await self.moves.move(task, of, Status.RUNNING, **changes, failure=None)
+
+    async def abandoned(self, task: Task, adapter: Adapter) -> float | None:
+        """Found submitting, and not by the one who began it: that process died before it could write the answer."""
+        if adapter.idempotent:
+            await self.moves.move(task, {Status.SUBMITTING}, Status.QUEUED)
+            return 0
+        await self.moves.move(task, {Status.SUBMITTING}, Status.UNKNOWN, failure=Failure.of(SubmissionUncertain()))
+        return 0
