@@ -5,10 +5,11 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help demo test lint types imports docs docs-check tests check format bench snapshots clean
+.PHONY: help demo emulators test lint types imports docs docs-check tests check format bench snapshots clean
 
 help:
 	@echo "make demo        watch an MCP client make a video, without a key"
+	@echo "make emulators   run the emulated providers, to try every model by hand without a key"
 	@echo "make test        lint, types, import rules, documentation check, tests"
 	@echo "make docs        rewrite what is generated from the code"
 	@echo "make bench       measure, and write docs/performance.md"
@@ -24,6 +25,9 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP)
 	$(BIN)/keyframe-mcp demo --output demo
+
+emulators: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python -m emulators
 
 test check: lint types imports docs-check tests
 

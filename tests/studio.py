@@ -38,6 +38,7 @@ name = "A provider that bills"
 dialect = "scripted"
 docs = "tests/studio.py"
 results_seconds = 600
+cancel = true
 [pictures]
 by = "upload"
 formats = ["png", "jpeg"]
@@ -92,9 +93,10 @@ class ScriptedProvider:
         text=f"https://provider.test/{picture.content}", kept_seconds=86400
     )
     on_quote: Callable[[Job], float | None] = lambda _: None
-    on_submit: Callable[[Job], str | Exception] = lambda job: f"remote-{job.task_id}-{job.attempt}"
+    on_submit: Callable[[Job], Accepted | str | Exception] = lambda job: f"remote-{job.task_id}-{job.attempt}"
     on_check: Callable[[str], Report | Exception] = lambda _: Report(status=Status.RUNNING, native_status="rendering")
     on_find: Callable[[Job, float], Found | Exception | None] = lambda _job, _sent_at: None
+    on_cancel: Callable[[str], Exception | None] = lambda _: None
     can_cancel: bool = True
     sent: list[Picture] = field(default_factory=list[Picture])
     jobs: list[Job] = field(default_factory=list[Job])
@@ -120,7 +122,7 @@ class ScriptedProvider:
         answer = self.on_submit(job)
         if isinstance(answer, Exception):
             raise answer
-        return Accepted(remote_id=answer)
+        return Accepted(remote_id=answer) if isinstance(answer, str) else answer
 
     async def check(self, remote_id: str) -> Report:
         self.checks.append(remote_id)
@@ -137,6 +139,8 @@ class ScriptedProvider:
 
     async def cancel(self, remote_id: str) -> bool:
         self.cancelled.append(remote_id)
+        if trouble := self.on_cancel(remote_id):
+            raise trouble
         return self.can_cancel
 
     async def forget(self, remote_id: str) -> None:

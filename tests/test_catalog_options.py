@@ -246,7 +246,7 @@ def test_an_option_of_another_mode_is_no_option_of_this_one(closed: Listed):
 
 
 def test_one_video_is_what_every_model_makes(closed: Listed):
-    assert asked(closed, num_outputs=1).wire == asked(closed).wire
+    assert asked(closed, num_outputs=1) == asked(closed)
     (problem,) = asked(closed, num_outputs=2).problems
     assert str(problem).startswith("num_outputs: acme/film makes one video at a time; start a task for each. ")
     assert asked(closed, num_outputs=2, strict=False).problems == ()

@@ -160,6 +160,13 @@ def test_a_second_has_a_price(tmp_path: Path):
     assert (cost(listed).estimated_usd, cost(listed, duration=12).estimated_usd) == (0.5, 1.2)
 
 
+@pytest.mark.parametrize(("duration", "usd"), [(None, 0.5), (8, 0.8)])
+def test_seconds_are_counted_where_frames_are_sent(duration: int | None, usd: float, tmp_path: Path):
+    listed = film(tmp_path, '[{ usd = 0.1, per = "second" }]', usual=", times = 24, provider_default = 5")
+
+    assert cost(listed, duration=duration).estimated_usd == pytest.approx(usd)
+
+
 def test_a_length_nobody_knows_makes_a_price_nobody_knows(tmp_path: Path):
     listed = film(tmp_path, '[{ usd = 0.1, per = "second" }]', usual="")
 

@@ -157,6 +157,19 @@ def test_a_default_of_ours_is_filled_in(tmp_path: Path):
     assert asked(listed, resolution="480p").wire["width"] == 854  # 480p has no 21:9
 
 
+def test_a_size_the_provider_insists_on_is_filled_in(tmp_path: Path):
+    (tmp_path / "acme.toml").write_text(
+        ACME.replace("RESOLUTION", "").replace(
+            'width = { type = "integer" }', 'width = { type = "integer", required = true }'
+        ),
+        "utf-8",
+    )
+    found = asked(catalog.load(tmp_path).find("acme/sized"))
+
+    assert found.problems == ()
+    assert found.wire["width"] == 854
+
+
 def test_values_of_resolution_beside_sizes_are_refused(tmp_path: Path):
     with pytest.raises(InvalidCatalogue, match=r"inputs.resolution: its values come from sizes; leave them out"):
         sized(tmp_path / "more", 'resolution = { type = "string", values = ["4k"] }')

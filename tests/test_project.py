@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from keyframe_mcp import __version__
+from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.docs import BLOCK, BLOCKS, rendered
-from keyframe_mcp.settings import PREFIX, Settings
+from keyframe_mcp.settings import PREFIX, Settings, base_url_variable
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -101,7 +102,12 @@ def test_the_registry_entry_agrees_with_the_package():
 
     assert entry["version"] == entry["packages"][0]["version"] == __version__
     assert len(entry["description"]) <= 100
-    assert {each["name"] for each in variables} == {PREFIX + name.upper() for name in Settings.model_fields}
+    providers = catalogs.load().providers
+    ours = {PREFIX + name.upper() for name in Settings.model_fields}
+    keys = {provider.key for provider in providers.values() if provider.key}
+    hosts = {base_url_variable(name) for name, provider in providers.items() if provider.key}
+    assert {each["name"] for each in variables} == ours | keys | hosts
+    assert {each["name"] for each in variables if each["isSecret"]} == keys
     assert f"<!-- mcp-name: {entry['name']} -->" in (ROOT / "README.md").read_text("utf-8")
 
 

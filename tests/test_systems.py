@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import anyio
 import pytest
 
 from emulators.faults import Answer, Changed, CutShort, HangUp, Reset, redirect, web_page
+from emulators.gateway import Gateway
 from emulators.jobs import Fate
 from emulators.wavespeed import MODERATED, UNFETCHABLE
+from keyframe_mcp import catalog as catalogs
 from studio import ME, picture
 from systems import KEY, Systems, open_systems
 
@@ -142,6 +145,41 @@ async def test_an_animation_is_made_by_replicate_and_by_a_gateway(tmp_path: Path
         assert kinds[0] == "video/mp4"
         assert set(kinds[1:]) == {"image/png"}
         assert ("expires_at" in task["outputs"][0]) is (provider == "replicate")
+
+
+async def test_a_second_gateway_is_one_file(tmp_path: Path):
+    guide = (Path(__file__).parent.parent / "docs" / "catalogue.md").read_text("utf-8")
+    head = guide.partition('```toml\nname = "Reseller"')[2].partition("```")[0]
+    ours = (resources.files(catalogs) / "gateway.toml").read_text("utf-8")
+    (tmp_path / "catalogue").mkdir()
+    (tmp_path / "catalogue" / "reseller.toml").write_text(f'name = "Reseller"{head}{ours[ours.index("[[models]]") :]}')
+    async with Gateway(key="resold") as reseller:
+        chosen = {
+            "KEYFRAME_CATALOG_DIR": str(tmp_path / "catalogue"),
+            "KEYFRAME_RESELLER_BASE_URL": reseller.base_url,
+            "RESELLER_API_KEY": "resold",
+        }
+        async with open_systems(tmp_path, **chosen) as systems:
+            task = await systems.made("generate_animation", model="reseller/stable-diffusion-animation", **PROMPTS)
+
+            assert task["status"] == "succeeded", task
+            assert len(reseller.jobs) == 1
+            assert not systems.gateway.requests
+
+
+async def test_a_deadline_travels_as_a_header(tmp_path: Path):
+    async with open_systems(tmp_path) as systems:
+        task = await systems.made(
+            "generate_animation",
+            model="replicate/stable-diffusion-animation",
+            **PROMPTS,
+            options={"cancel_after": 600, "prefer_wait": 5},
+        )
+
+        assert task["status"] == "succeeded", task
+        (asked,) = systems.replicate.asked("submit")
+        assert (asked.headers["cancel-after"], asked.headers["prefer"]) == ("600s", "wait=5")
+        assert asked.json["input"].keys() == {"prompt_start", "prompt_end"}
 
 
 async def test_an_animation_is_a_gif_unless_asked_otherwise(tmp_path: Path):

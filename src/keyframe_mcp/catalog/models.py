@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from keyframe_mcp.catalog.inputs import Confidence, Entry, Input, Value, WireName
 from keyframe_mcp.catalog.lengths import LENGTHS, Length
+from keyframe_mcp.catalog.limits import spelled
 from keyframe_mcp.catalog.prices import Price
 from keyframe_mcp.catalog.sizes import RATIO
 from keyframe_mcp.task import ImageFormat, Inputs, Mode
@@ -171,11 +172,7 @@ class Model(Entry):
     def in_effect(self, wire: Mapping[str, object]) -> dict[str, object]:
         """What is sent, and what the provider is documented to do where nothing is, by wire name."""
         usual = {
-            self.wire(name, spec): (
-                spec.values.get(str(spec.usual), spec.usual) if isinstance(spec.values, dict) else spec.usual
-            )
-            for name, spec in self.specs()
-            if spec.usual is not None and spec.times is None and spec.template is None
+            self.wire(name, spec): spelled(spec, spec.usual) for name, spec in self.specs() if spec.usual is not None
         }
         return usual | dict(wire)
 

@@ -24,23 +24,36 @@ from keyframe_mcp.cli import COMMANDS, cli, load_command
 from keyframe_mcp.cli.session import ME
 from keyframe_mcp.docs import fields, providers
 from keyframe_mcp.server import INSTRUCTIONS, build_server
-from keyframe_mcp.server.model_views import model_view, summary
-from keyframe_mcp.settings import PREFIX, Settings, read_settings
+from keyframe_mcp.server.model_views import limits, model_view
+from keyframe_mcp.settings import PREFIX, Settings, base_url_variable, read_settings
 from keyframe_mcp.task import NEXT, Mode
 
 BLOCK = re.compile(r"(<!-- begin generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
 HELP_WIDTH = 100
+PLAIN: Mapping[str, object] = MappingProxyType({"isRequired": False, "isSecret": False})
 
 
 def models_table() -> str:
-    """Every model, and what it takes."""
-    rows = ["| Model | Makes | Inputs (* required) | Price | Facts checked |", "|---|---|---|---|---|"]
+    """Every model, what it makes a video from, and what that costs."""
+    rows = ["| Model | Makes | Length | Price | Facts checked |", "|---|---|---|---|---|"]
     for listed in catalogs.load().models():
         view = model_view(listed, configured=True, whole=False)
-        modes = ", ".join(listed.model.modes and sorted(listed.model.modes))
         kind = "" if listed.model.generative else " (drawn, not AI)"
-        inputs = summary(listed.model).replace("|", "\\|")
-        rows.append(f"| `{listed.id}`{kind} | {modes} | {inputs} | {view.price} | {listed.model.verified} |")
+        duration = listed.model.inputs.get("duration")
+        seconds = f"{limits(duration).strip()} s" if duration else "the model's own"
+        modes = ", ".join(sorted(listed.model.modes))
+        rows.append(f"| `{listed.id}`{kind} | {modes} | {seconds} | {view.price} | {listed.model.verified} |")
+    return "\n".join(rows)
+
+
+def keys_table() -> str:
+    """Every provider's key, and where it is by default."""
+    rows = ["| Provider | Key | Another host |", "|---|---|---|"]
+    for provider_id, provider in catalogs.load().providers.items():
+        if provider.key is not None:
+            name = f"[{provider.name}]({provider.key_page})" if provider.key_page else provider.name
+            moved = f"`{base_url_variable(provider_id)}`, default `{provider.base_url}`"
+            rows.append(f"| {name} | `{provider.key}` | {moved} |")
     return "\n".join(rows)
 
 
@@ -61,7 +74,7 @@ def error_table() -> str:
     """Every error an agent can meet, with who can fix it."""
     rows = ["| `kind` | What happened | What to do |", "|---|---|---|"]
     for kind, error in sorted(errors.by_kind().items()):
-        if not error.__subclasses__() or error is errors.InvalidInput:
+        if error not in (errors.KeyframeError, errors.CallerError, errors.OperatorError, errors.ProviderError):
             rows.append(f"| `{kind}` | {(error.__doc__ or '').strip()} | {error.fix} |")
     return "\n".join(rows)
 
@@ -121,6 +134,7 @@ async def listed_tools() -> list[dict[str, Any]]:
 BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "models": models_table,
+        "keys": keys_table,
         "modes": modes_table,
         "providers": providers.providers_table,
         "provider-pages": providers.provider_pages,
@@ -136,6 +150,18 @@ BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType(
 )
 
 
+def provider_variables() -> list[dict[str, object]]:
+    """The variables of every provider: its key, and where it is."""
+    variables: list[dict[str, object]] = []
+    for provider_id, provider in catalogs.load().providers.items():
+        if provider.key is not None:
+            key = {"name": provider.key, "description": f"Key for {provider.name}."}
+            moved = f"Another host for {provider.name}; default {provider.base_url}."
+            variables.append(key | {"isRequired": False, "isSecret": True})
+            variables.append({"name": base_url_variable(provider_id), "description": moved} | PLAIN)
+    return variables
+
+
 def server_json() -> str:
     """The MCP registry's entry (schema of 2025-12-11)."""
     variables = [
@@ -143,6 +169,7 @@ def server_json() -> str:
         | ({"format": "filepath"} if name.endswith("_dir") else {})
         for name, field in Settings.model_fields.items()
     ]
+    variables += provider_variables()
     entry = {
         "$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
         "name": "io.github.keyframe-mcp/keyframe-mcp",

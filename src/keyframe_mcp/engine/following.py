@@ -9,7 +9,7 @@ from keyframe_mcp.adapters.base import Adapter, Report
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.moves import Moves, forget, waiting
 from keyframe_mcp.engine.pace import Pace
-from keyframe_mcp.errors import KeyframeError, ProviderRefused
+from keyframe_mcp.errors import KeyframeError, ProviderRefused, UnknownModel
 from keyframe_mcp.task import Failure, Status, Task
 
 
@@ -38,7 +38,7 @@ class Following:
     async def _ask_to_stop(self, task: Task, remote_id: str, adapter: Adapter) -> Task:
         """The task as it is after asking. Trouble with asking must not keep us from hearing how the job is."""
         try:
-            if not await adapter.cancel(remote_id):
+            if not self._can_stop(task) or not await adapter.cancel(remote_id):
                 warning = f"{task.provider} cannot stop a job; it runs on and may be billed"
                 await self.moves.note(task, cancel_requested=False, warnings=(*task.warnings, warning))
         except ProviderRefused as error:
@@ -47,6 +47,13 @@ class Following:
         except KeyframeError as error:
             await self.moves.note(task, failure=Failure.of(error))
         return await self.moves.store.get(task.id)
+
+    def _can_stop(self, task: Task) -> bool:
+        """Whether jobs of this model can be stopped. One that has left the catalogue is tried."""
+        try:
+            return self.catalog.find(task.model).can_cancel
+        except UnknownModel:
+            return True
 
     async def _hear(self, task: Task, report: Report, adapter: Adapter) -> float | None:
         """Write down what the provider said."""

@@ -80,11 +80,11 @@ class Intake:
         able = (each for each in ranked if not check(each.id, each.model, request, strict=strict).problems)
         return next(able, ranked[0])
 
-    def _rank(self, listed: Listed) -> tuple[bool, bool, bool, str]:
+    def _rank(self, listed: Listed) -> tuple[bool, bool, bool, int]:
         """The default model first, real generators before drawings, what is documented before what is guessed."""
         model = listed.model
         is_guessed = listed.provider.experimental is not None
-        return (listed.id != self.default_model, not model.generative, is_guessed, model.confidence)
+        return (listed.id != self.default_model, not model.generative, is_guessed, "HML".index(model.confidence))
 
     def _require_key(self, listed: Listed) -> None:
         if listed.provider_id not in self.configured:
@@ -99,7 +99,7 @@ class Intake:
             return (f"{listed.provider.name} is experimental here: {listed.provider.experimental}",)
         if listed.model.generative:
             return ()
-        chosen = "" if model else f"{listed.id} was used because no provider key is configured for this mode. "
+        chosen = "" if model else f"{listed.id} was used because no configured provider's model can do this. "
         return (f"{chosen}This is a preview drawn on this machine, not AI video.",)
 
     async def _pictures(

@@ -8,13 +8,12 @@ from typing import Any
 
 import anyio
 
-from keyframe_mcp.adapters.base import Adapter
-from keyframe_mcp.errors import InvalidInput
+from keyframe_mcp.adapters.base import Adapter, Sent
+from keyframe_mcp.errors import InvalidInput, OutputUnwritable
 from keyframe_mcp.store import Store
 from keyframe_mcp.task import Picture, Task
 
 MARGIN_SECONDS = 2 * 3600  # the job may wait in a queue before the provider reads its pictures
-GONE = "our copy of a picture of this task is gone; ask for the video again"
 
 
 @dataclass(frozen=True)
@@ -25,20 +24,30 @@ class Pictures:
     clock: Callable[[], float]
 
     async def wire(self, task: Task, adapter: Adapter) -> dict[str, Any]:
-        """The task's wire with its pictures in it. Raises `ProviderError`, or `InvalidInput` when a copy is gone."""
+        """The task's wire with its pictures in it.
+
+        Raises `ProviderError`, `InvalidInput` when a copy is gone, and `OutputUnwritable` when it cannot be read now.
+        """
         return task.wire | {name: await self._sent(picture, adapter) for name, picture in task.pictures.items()}
 
     async def _sent(self, picture: Picture, adapter: Adapter) -> str:
         known = await self.store.uploaded(adapter.account, picture.content, until=self.clock() + MARGIN_SECONDS)
         if known is not None:
             return known
-        if not await anyio.Path(picture.file).exists():
-            raise InvalidInput(GONE)
-        try:
-            sent = await adapter.send(picture)
-        except FileNotFoundError:
-            raise InvalidInput(GONE) from None
+        sent = await brought(picture, adapter)
         if sent.kept_seconds is not None:
             until = self.clock() + sent.kept_seconds
             await self.store.remember_upload(adapter.account, picture.content, sent.text, until)
         return sent.text
+
+
+async def brought(picture: Picture, adapter: Adapter) -> Sent:
+    """Our copy, brought to where the provider reads it."""
+    try:
+        await anyio.Path(picture.file).stat()
+        return await adapter.send(picture)
+    except FileNotFoundError:
+        raise InvalidInput("our copy of a picture of this task is gone; ask for the video again") from None
+    except OSError as error:
+        reason = f"our copy of a picture of this task cannot be read ({error.strerror or error})"
+        raise OutputUnwritable(f"{reason}; it is tried again by itself") from None

@@ -31,6 +31,7 @@ from keyframe_mcp.task import Mode, Status, Task
 
 SUBMIT_SECONDS = 4.0  # how long a generate tool waits to learn whether the provider took the job
 CANCEL_SECONDS = 5.0
+MOST_MODELS = 30
 LONGEST_SIDE = {False: 1456, True: 896}
 
 
@@ -90,8 +91,11 @@ class Tools:
             fitting = [each for each in self._engine.catalog.models(arguments.mode) if matches(each, arguments.query)]
             found = sorted(fitting, key=lambda each: each.provider_id not in self._configured)
         whole = arguments.model is not None
-        views = [model_view(each, configured=each.provider_id in self._configured, whole=whole) for each in found]
+        shown = found[:MOST_MODELS]
+        views = [model_view(each, configured=each.provider_id in self._configured, whole=whole) for each in shown]
         step = "Pass `model` to a generate tool, or leave it out." if views else "None fits; ask with fewer words."
+        if more := len(found) - len(shown):
+            step = f"{more} more fit: narrow with mode or query. {step}"
         return result(ModelsView(models=views, next_step=step), ", ".join(view.model for view in views) or step)
 
     async def view_video(self, arguments: take.ViewVideo, _: Context) -> CallToolResult:

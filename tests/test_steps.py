@@ -1,0 +1,376 @@
+"""What is remembered of every step a task takes, and what it does when a provider is less than helpful."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from emulators.faults import Answer, Reset
+from emulators.results import MP4
+from emulators.siliconflow import SiliconFlow
+from keyframe_mcp.adapters.base import Accepted, Report
+from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.catalog.entries import Provider
+from keyframe_mcp.errors import (
+    ContentRejected,
+    GenerationFailed,
+    KeyframeError,
+    ProviderBusy,
+    ProviderRefused,
+    ProviderUnavailable,
+    ResultGone,
+    SubmissionUncertain,
+    UnexpectedReply,
+)
+from keyframe_mcp.server.views import TaskView
+from keyframe_mcp.task import Cost, Failure, Status, Task
+from studio import ME, PAID_PROVIDER, ScriptedProvider, Studio, open_studio
+
+RUNNING = Report(status=Status.RUNNING, native_status="rendering")
+
+
+def made(*urls: str, **more: object) -> Report:
+    return replace(Report(status=Status.SUCCEEDED, native_status="completed", outputs=urls), **more)
+
+
+async def advanced(studio: Studio, task_id: str, times: int = 1) -> Task:
+    """A task after so many steps."""
+    for _ in range(times):
+        await studio.steps.advance(task_id)
+    return await studio.store.get(task_id)
+
+
+async def saving(studio: Studio, report: Report) -> str:
+    """The id of a task whose video is made and not here yet."""
+    studio.provider.on_check = lambda _: report
+    task_id = await studio.start()
+    assert (await advanced(studio, task_id, 2)).status is Status.SAVING
+    return task_id
+
+
+def film(host: SiliconFlow, name: str, seconds: float | None = None) -> str:
+    """A finished video at a host; with `seconds=0` it has been deleted already."""
+    return host.publish(host.film, MP4, name, seconds)
+
+
+# The price
+
+
+async def test_what_the_provider_quotes_is_what_it_costs(tmp_path: Path):
+    async with open_studio(tmp_path, ScriptedProvider(on_quote=lambda job: 0.125 * job.wire["duration"])) as studio:
+        task = await advanced(studio, await studio.start())
+
+        assert task.cost == Cost(estimated_usd=0.625, basis="quoted by paid for this request")
+        assert task.status is Status.RUNNING
+
+
+async def test_a_provider_that_quotes_nothing_leaves_the_price_of_the_catalogue(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        before = await studio.store.get(await studio.start())
+        task = await advanced(studio, before.id)
+
+        assert task.cost == before.cost
+        assert before.cost is not None
+        assert before.cost.estimated_usd == 2.5
+
+
+async def test_the_price_is_asked_for_once_however_often_the_job_is_tried(tmp_path: Path):
+    answers: list[str | Exception] = [ProviderBusy(), ProviderUnavailable(), "remote"]
+    prices = iter([0.1, 0.2, 0.3])
+    provider = ScriptedProvider(on_submit=lambda _: answers.pop(0), on_quote=lambda _: next(prices))
+    async with open_studio(tmp_path, provider) as studio:
+        task = await advanced(studio, await studio.start(), 3)
+
+        assert (task.status, task.attempt) == (Status.RUNNING, 3)
+        assert task.cost is not None
+        assert task.cost.estimated_usd == 0.1
+
+
+# Submitting
+
+
+async def test_what_the_provider_said_when_it_took_the_job_is_kept(tmp_path: Path):
+    accepted = Accepted(remote_id="remote-1", native_status="queued", trace_id="ti_accepted")
+    async with open_studio(tmp_path, ScriptedProvider(on_submit=lambda _: accepted)) as studio:
+        studio.provider.on_check = lambda _: RUNNING
+        task_id = await studio.start()
+        task = await advanced(studio, task_id)
+        assert (task.remote_id, task.native_status, task.trace_id) == ("remote-1", "queued", "ti_accepted")
+        assert task.sent_at == studio.clock.now
+
+        studio.clock.now += 60
+        task = await advanced(studio, task_id, 2)
+        assert (task.native_status, task.trace_id) == ("rendering", "ti_accepted")
+        assert task.sent_at == studio.clock.now - 60
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ProviderRefused("no", trace_id="ti_refused"), Status.FAILED),
+        (ContentRejected("no", trace_id="ti_refused"), Status.FAILED),
+        (SubmissionUncertain("perhaps", trace_id="ti_refused"), Status.UNKNOWN),
+        (UnexpectedReply("<html>", trace_id="ti_refused"), Status.UNKNOWN),
+    ],
+)
+async def test_the_trace_id_of_an_error_is_kept_for_asking_the_provider(
+    tmp_path: Path, error: KeyframeError, status: Status
+):
+    async with open_studio(tmp_path, ScriptedProvider(on_submit=lambda _: error)) as studio:
+        task = await advanced(studio, await studio.start())
+
+        assert (task.status, task.trace_id) == (status, "ti_refused")
+        assert TaskView.of(task).data()["trace_id"] == "ti_refused"
+
+
+async def test_a_model_that_left_the_catalogue_while_its_task_waited_fails_it_unsent(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        task_id = await studio.start()
+        table = tomllib.loads(PAID_PROVIDER)
+        table["models"][0] |= {"id": "another", "remote": "another-v1"}
+        smaller = Catalog({"paid": Provider.model_validate(table)})
+        await replace(studio.steps, catalog=smaller).advance(task_id)
+
+        task = await studio.store.get(task_id)
+        assert task.status is Status.FAILED
+        assert task.failure is not None
+        assert task.failure.kind == "unknown_model"
+        assert "paid/film" in task.failure.message
+        assert (studio.provider.jobs, studio.provider.sent, task.attempt) == ([], [], 0)
+
+
+async def test_a_task_whose_key_was_taken_away_waits_for_it_and_then_goes_on(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        task_id = await studio.start()
+        delay = await replace(studio.steps, adapters={}).advance(task_id)
+        waiting = await studio.store.get(task_id)
+
+        assert delay == 60
+        assert (waiting.status, waiting.failure and waiting.failure.kind) == (Status.QUEUED, "missing_credential")
+        assert (await advanced(studio, task_id)).status is Status.RUNNING
+
+
+# Following
+
+
+async def test_what_the_provider_tells_of_a_finished_job_is_kept(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        clip = (await studio.clip()).as_uri()
+        task_id = await saving(studio, made(clip, seed=1833, inference_seconds=41.5, warnings=("flagged",)))
+        task = await advanced(studio, task_id)
+
+        assert task.status is Status.SUCCEEDED
+        assert (task.seed, task.inference_seconds, task.progress) == (1833, 41.5, 1.0)
+        assert "flagged" in task.warnings
+        shown = TaskView.of(task).data()
+        assert (shown["seed"], shown["inference_seconds"]) == (1833, 41.5)
+
+
+async def test_a_seed_that_is_told_once_is_not_forgotten(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        reports = [replace(RUNNING, seed=7), RUNNING, replace(RUNNING, status=Status.FAILED, inference_seconds=3.0)]
+        studio.provider.on_check = lambda _: reports.pop(0)
+        task = await advanced(studio, await studio.start(), 4)
+
+        assert (task.status, task.seed, task.inference_seconds) == (Status.FAILED, 7, 3.0)
+
+
+async def test_success_without_a_file_is_asked_about_once_more(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        clip = (await studio.clip()).as_uri()
+        missing = Failure.of(UnexpectedReply("it says the job succeeded and names no file"))
+        reports = [RUNNING, made(failure=missing), made(clip)]
+        studio.provider.on_check = lambda _: reports.pop(0)
+        task = await advanced(studio, await studio.start(), 3)
+        assert (task.status, task.native_status, task.failure) == (Status.RUNNING, "completed", None)
+
+        task = await advanced(studio, task.id, 2)
+        assert (task.status, task.failure) == (Status.SUCCEEDED, None)
+
+
+async def test_success_that_stays_without_a_file_fails_for_the_reason_the_adapter_gives(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        withheld = Failure.of(ContentRejected("it withheld the result"))
+        reports = [RUNNING, made(failure=withheld), made(failure=withheld)]
+        studio.provider.on_check = lambda _: reports.pop(0)
+        task_id = await studio.start()
+        task = await advanced(studio, task_id, 4)
+
+        assert (task.status, task.failure) == (Status.FAILED, withheld)
+        assert studio.provider.forgotten == [task.remote_id]
+        assert await studio.steps.advance(task_id) is None
+        assert len(studio.provider.jobs) == 1
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
+async def test_a_job_that_ended_without_a_video_says_why_and_is_let_go_of(tmp_path: Path, status: Status):
+    reason = Failure.of(GenerationFailed("no GPU was free"))
+    async with open_studio(tmp_path) as studio:
+        studio.provider.on_check = lambda _: Report(status=status, native_status="over", failure=reason)
+        task = await advanced(studio, await studio.start(), 2)
+
+        assert (task.status, task.native_status, task.failure) == (status, "over", reason)
+        assert studio.provider.forgotten == [task.remote_id]
+
+
+@pytest.mark.parametrize("trouble", [ProviderUnavailable("HTTP 502"), UnexpectedReply("<html>"), ProviderBusy("slow")])
+async def test_a_cancel_that_goes_wrong_is_tried_again_and_does_not_stop_the_checking(
+    tmp_path: Path, trouble: KeyframeError
+):
+    troubles: list[Exception | None] = [trouble, None]
+    async with open_studio(tmp_path, ScriptedProvider(on_cancel=lambda _: troubles.pop(0))) as studio:
+        task_id = await studio.start()
+        await advanced(studio, task_id)
+        await studio.engine.cancel(task_id, ME)
+        task = await advanced(studio, task_id)
+        assert (task.status, task.cancel_requested) == (Status.RUNNING, True)
+        assert len(studio.provider.checks) == 1
+
+        studio.provider.on_check = lambda _: Report(status=Status.CANCELLED, native_status="canceled")
+        task = await advanced(studio, task_id)
+        assert task.status is Status.CANCELLED
+        assert len(studio.provider.cancelled) == 2
+
+
+async def test_a_refused_cancel_becomes_a_warning_and_is_not_repeated(tmp_path: Path):
+    refusal = ProviderRefused("it is too late")
+    async with open_studio(tmp_path, ScriptedProvider(on_cancel=lambda _: refusal)) as studio:
+        task_id = await studio.start()
+        await advanced(studio, task_id)
+        await studio.engine.cancel(task_id, ME)
+        task = await advanced(studio, task_id, 3)
+
+        assert (task.status, task.cancel_requested) == (Status.RUNNING, False)
+        assert [warning for warning in task.warnings if "did not stop the job: it is too late" in warning]
+        assert len(studio.provider.cancelled) == 1
+        assert len(studio.provider.checks) == 3
+
+
+# Saving
+
+
+async def test_every_output_is_kept(tmp_path: Path):
+    async with open_studio(tmp_path) as studio, SiliconFlow() as host:
+        urls = [film(host, f"{number}.mp4") for number in range(3)]
+        task = await advanced(studio, await saving(studio, made(*urls)))
+
+        assert task.status is Status.SUCCEEDED
+        assert [output.url for output in task.outputs] == urls
+        files = [Path(output.file or "") for output in task.outputs]
+        assert [file.name for file in files] == [f"{task.id}.mp4", f"{task.id}-2.mp4", f"{task.id}-3.mp4"]
+        assert all(file.read_bytes() == host.film for file in files)
+        assert len(host.asked("download")) == 3
+
+
+async def test_the_provider_s_address_is_shown_until_our_copy_is_here(tmp_path: Path):
+    async with open_studio(tmp_path) as studio, SiliconFlow() as host:
+        url = film(host, "a.mp4")
+        task_id = await saving(studio, made(url))
+        task = await studio.store.get(task_id)
+
+        # the provider of the studio keeps results for 600 seconds
+        until = datetime.fromtimestamp(studio.clock.now + 600, UTC)
+        assert task.remote_expires_at == studio.clock.now + 600
+        (output,) = TaskView.of(task).outputs or ()
+        assert (output.url, output.file, output.expires_at) == (url, None, until)
+
+        (output,) = TaskView.of(await advanced(studio, task_id)).outputs or ()
+        assert (output.url, output.file) == (url, str(tmp_path / "out" / f"{task_id}.mp4"))
+        assert output.expires_at == until
+
+
+async def test_a_file_on_this_machine_is_nobody_s_address(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        task_id = await saving(studio, made((await studio.clip()).as_uri()))
+
+        assert "outputs" not in TaskView.of(await studio.store.get(task_id)).data()
+
+
+@pytest.mark.parametrize("trouble", [Answer(503, b""), Reset(), Answer(429, b"")])
+async def test_trouble_while_saving_is_waited_out(tmp_path: Path, trouble: Answer | Reset):
+    async with open_studio(tmp_path) as studio, SiliconFlow() as host:
+        url = film(host, "a.mp4")
+        host.next("download", trouble, times=2)
+        task_id = await saving(studio, made(url))
+        for _ in range(2):
+            assert await studio.steps.advance(task_id) == 15
+            task = await studio.store.get(task_id)
+            assert (task.status, task.failure and task.failure.kind) == (Status.SAVING, "provider_unavailable")
+            assert (TaskView.of(task).outputs or [])[0].url == url
+
+        task = await advanced(studio, task_id)
+        assert (task.status, task.failure) == (Status.SUCCEEDED, None)
+        assert len(host.asked("download")) == 3
+        assert len(studio.provider.checks) == 1
+
+
+async def test_where_a_result_is_gone_the_provider_is_asked_for_a_new_address(tmp_path: Path):
+    async with open_studio(tmp_path) as studio, SiliconFlow() as host:
+        gone, here = film(host, "old.mp4", seconds=0), film(host, "new.mp4")
+        task_id = await saving(studio, made(gone))
+        studio.provider.on_check = lambda _: made(here)
+
+        assert await studio.steps.advance(task_id) == 0
+        task = await studio.store.get(task_id)
+        assert (task.status, task.remote_outputs) == (Status.SAVING, (here,))
+        task = await advanced(studio, task_id)
+        assert task.status is Status.SUCCEEDED
+        assert task.outputs[0].url == here
+
+
+async def test_a_new_address_is_asked_for_three_times_at_most(tmp_path: Path):
+    async with open_studio(tmp_path) as studio, SiliconFlow() as host:
+        task_id = await saving(studio, made(film(host, "0.mp4", seconds=0)))
+        studio.provider.on_check = lambda _: made(film(host, f"{len(studio.provider.checks)}.mp4", seconds=0))
+        for _ in range(8):
+            await studio.steps.advance(task_id)
+
+        task = await studio.store.get(task_id)
+        assert (task.status, task.failure and task.failure.kind) == (Status.FAILED, "result_gone")
+        assert len(host.asked("download")) == 4
+        assert studio.provider.forgotten == [task.remote_id]
+
+
+@pytest.mark.parametrize("again", ["the same", "none"])
+async def test_a_provider_that_knows_no_new_address_has_lost_the_video(tmp_path: Path, again: str):
+    async with open_studio(tmp_path) as studio, SiliconFlow() as host:
+        url = film(host, "a.mp4", seconds=0)
+        task_id = await saving(studio, made(url))
+        studio.provider.on_check = lambda _: made(*([url] if again == "the same" else []))
+        task = await advanced(studio, task_id)
+
+        assert (task.status, task.failure and task.failure.kind) == (Status.FAILED, "result_gone")
+        assert (TaskView.of(task).outputs or [])[0].url == url
+        assert len(host.asked("download")) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "delay"), [(ProviderUnavailable("HTTP 502"), 10), (ProviderBusy("slow", retry_after=33), 33)]
+)
+async def test_a_provider_that_cannot_be_asked_where_the_result_is_loses_nothing(
+    tmp_path: Path, trouble: KeyframeError, delay: float
+):
+    async with open_studio(tmp_path) as studio, SiliconFlow() as host:
+        task_id = await saving(studio, made(film(host, "a.mp4", seconds=0)))
+        answers: list[Report | Exception] = [trouble, made(film(host, "b.mp4"))]
+        studio.provider.on_check = lambda _: answers.pop(0)
+
+        assert await studio.steps.advance(task_id) == delay
+        assert (await studio.store.get(task_id)).status is Status.SAVING
+        assert (await advanced(studio, task_id, 2)).status is Status.SUCCEEDED
+
+
+async def test_what_the_keeper_gives_up_on_fails_the_task_with_its_words(tmp_path: Path):
+    async with open_studio(tmp_path) as studio, SiliconFlow() as host:
+        page = host.publish(b"<html>sorry</html>", "text/html", "a.mp4")
+        task = await advanced(studio, await saving(studio, made(page)))
+
+        assert (task.status, task.failure and task.failure.kind) == (Status.FAILED, "unexpected_reply")
+        assert task.failure is not None
+        assert task.failure.kind != ResultGone().kind
+        assert "no video" in task.failure.message
+        assert len(studio.provider.checks) == 1
