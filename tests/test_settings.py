@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from keyframe_mcp.errors import InvalidSettings
-from keyframe_mcp.settings import LOG_LEVELS, PREFIX, Settings, is_set, read_settings
+from keyframe_mcp.settings import LOG_LEVELS, PREFIX, Settings, base_url_variable, is_set, read_settings, strangers
 
 SHOW = """
 import os
@@ -24,6 +24,14 @@ print(read_settings(os.environ, Path.cwd(), Path.home()).model_dump_json())
 
 def settings(given: Mapping[str, str], working_dir: Path = Path("/srv/project"), home: Path = Path("/home/me")):
     return read_settings({PREFIX + name: value for name, value in given.items()}, working_dir, home)
+
+
+SECRET = "sk-canary-0123456789"  # noqa: S105 - the word to look for
+
+
+def with_providers(**variables: str) -> Settings:
+    """Settings of an environment that also has keys and hosts of providers."""
+    return read_settings(variables, Path("/srv/project"), Path("/home/me"))
 
 
 def shown(environment: Mapping[str, str], working_dir: Path) -> dict[str, str]:
@@ -167,3 +175,154 @@ def test_no_folder_is_listed_twice():
 )
 def test_a_switch_is_on_or_off(value: str, meaning: bool):
     assert settings({"ALLOW_LOOPBACK": value}).allow_loopback is meaning
+
+
+def test_a_key_is_what_its_variable_holds():
+    found = with_providers(WAVESPEED_API_KEY="sk-one", SILICONFLOW_API_KEY=" sk-two\n")
+
+    assert found.key("WAVESPEED_API_KEY") == "sk-one"
+    assert found.key("SILICONFLOW_API_KEY") == "sk-two"
+
+
+@pytest.mark.parametrize("value", ["", "  ", "\n", "${WAVESPEED_API_KEY}", " ${user_config.key} "])
+def test_an_empty_or_unfilled_key_is_not_set(value: str):
+    found = with_providers(WAVESPEED_API_KEY=value)
+
+    assert found.key("WAVESPEED_API_KEY") is None
+
+
+def test_a_key_that_is_not_set_and_a_provider_without_one_have_none():
+    found = with_providers(WAVESPEED_API_KEY="sk-one")
+
+    assert found.key("BAICAI_API_KEY") is None
+    assert found.key(None) is None
+
+
+@pytest.mark.parametrize("damage", [" ", "\n", "\t", "\x00", "\u201c", "\u200b", "\u00fc"])
+def test_a_key_no_header_can_carry_is_pointed_out_and_not_shown(damage: str):
+    found = with_providers(WAVESPEED_API_KEY=f"{SECRET[:8]}{damage}{SECRET[8:]}")
+
+    with pytest.raises(InvalidSettings, match="WAVESPEED_API_KEY holds a character") as caught:
+        found.key("WAVESPEED_API_KEY")
+    assert "canary" not in str(caught.value)
+
+
+def test_a_setting_of_ours_is_no_key():
+    found = with_providers(KEYFRAME_LOG_LEVEL="debug")
+
+    assert found.key("KEYFRAME_LOG_LEVEL") is None
+
+
+def test_nothing_that_shows_the_settings_shows_a_key():
+    found = with_providers(WAVESPEED_API_KEY=SECRET, KEYFRAME_WAVESPEED_BASE_URL="https://host.test/canary")
+
+    for text in (repr(found), str(found), f"{found.model_dump()}", found.model_dump_json(), f"{vars(found)}"):
+        assert "canary" not in text
+    assert list(found.model_dump()) == list(Settings.model_fields)
+
+
+def test_a_provider_is_where_the_catalogue_says_unless_it_is_moved():
+    found = with_providers(KEYFRAME_SILICONFLOW_BASE_URL="https://api.siliconflow.com/v1")
+
+    assert found.base_url("siliconflow", "https://api.siliconflow.cn/v1") == "https://api.siliconflow.com/v1"
+    assert found.base_url("wavespeed", "https://api.wavespeed.ai") == "https://api.wavespeed.ai"
+
+
+@pytest.mark.parametrize("value", ["", "  ", "${HOST}"])
+def test_an_empty_or_unfilled_host_is_the_one_of_the_catalogue(value: str):
+    found = with_providers(KEYFRAME_WAVESPEED_BASE_URL=value)
+
+    assert found.base_url("wavespeed", "https://api.wavespeed.ai") == "https://api.wavespeed.ai"
+
+
+def test_the_variable_of_a_host_is_spelled_as_a_variable_can_be():
+    assert base_url_variable("wavespeed") == "KEYFRAME_WAVESPEED_BASE_URL"
+    assert base_url_variable("my-gateway_2") == "KEYFRAME_MY_GATEWAY_2_BASE_URL"
+    found = with_providers(KEYFRAME_MY_GATEWAY_2_BASE_URL="https://gateway.test")
+    assert found.base_url("my-gateway_2", None) == "https://gateway.test"
+
+
+@pytest.mark.parametrize("written", ["https://host.test/v1/", " https://host.test/v1// ", "https://host.test/v1"])
+def test_a_slash_at_the_end_of_a_host_does_not_matter(written: str):
+    assert with_providers(KEYFRAME_X_BASE_URL=written).base_url("x", None) == "https://host.test/v1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:8080", "http://localhost:8080/v1", "http://[::1]:8080", "http://127.9.9.9", "HTTPS://host"],
+)
+def test_this_machine_may_be_spoken_to_without_encryption(url: str):
+    assert with_providers(KEYFRAME_X_BASE_URL=url).base_url("x", None) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://api.wavespeed.ai", "unencrypted; use https"),
+        ("http://10.0.0.1", "unencrypted"),
+        ("http://0.0.0.0", "unencrypted"),
+        ("http://localhost.elsewhere.test", "unencrypted"),
+        ("http://127.0.0.1.elsewhere.test", "unencrypted"),
+        ("http://127.0.0.1@elsewhere.test", "without user name"),
+        ("https://me:secret@host.test", "without user name"),
+        ("https://host.test/v1?key=secret", "query"),
+        ("https://host.test/v1#secret", "fragment"),
+        ("https://host.test/v1?", "query"),
+        ("api.wavespeed.ai", "write https://host"),
+        ("ftp://host.test", "write https://host"),
+        ("file:///etc/passwd", "write https://host"),
+        ("https://", "write https://host"),
+        ("https:///v1", "write https://host"),
+        ("https://[::1", "write https://host"),
+        ("https://host.test:port", "write https://host"),
+        ("https://host.test:99999", "write https://host"),
+        ("https://host .test", "write https://host"),
+        ("https://host.test/a\nb", "write https://host"),
+    ],
+)
+def test_a_host_that_cannot_be_used_is_refused_before_a_key_goes_there(url: str, words: str):
+    found = with_providers(KEYFRAME_X_BASE_URL=url)
+
+    with pytest.raises(InvalidSettings, match="KEYFRAME_X_BASE_URL=") as caught:
+        found.base_url("x", "https://host.test")
+    assert words in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_provider_without_any_host_says_what_to_set():
+    with pytest.raises(InvalidSettings, match=r"KEYFRAME_X_BASE_URL=\(not set\).*write https://host"):
+        with_providers().base_url("x", None)
+
+
+def strange(*names: str) -> list[str]:
+    return strangers(dict.fromkeys(names, "x"), ["wavespeed", "siliconflow"], ["WAVESPEED_API_KEY"])
+
+
+def test_every_setting_and_every_provider_s_host_is_known():
+    names = [PREFIX + name.upper() for name in Settings.model_fields]
+
+    assert strange(*names, "KEYFRAME_WAVESPEED_BASE_URL", "KEYFRAME_SILICONFLOW_BASE_URL", "WAVESPEED_API_KEY") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("KEYFRAME_WAVESPED_BASE_URL", "KEYFRAME_WAVESPEED_BASE_URL"),
+        ("KEYFRAME_SILICON_FLOW_BASE_URL", "KEYFRAME_SILICONFLOW_BASE_URL"),
+        ("KEYFRAME_WAVESPEED_URL", "KEYFRAME_WAVESPEED_BASE_URL"),
+        ("KEYFRAME_OUTPUT_FOLDER", "KEYFRAME_OUTPUT_DIR"),
+        ("KEYFRAME_WAVESPEED_API_KEY", "WAVESPEED_API_KEY"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_named_with_what_was_meant(name: str, meant: str):
+    assert strange(name) == [f"{name} means nothing; {meant} does"]
+
+
+def test_a_setting_that_resembles_nothing_is_named_all_the_same():
+    assert strange("KEYFRAME_COFFEE", "OTHER_COFFEE") == ["KEYFRAME_COFFEE means nothing"]
+
+
+def test_the_host_of_a_provider_there_is_not_means_nothing():
+    (told,) = strange("KEYFRAME_ELSEWHERE_BASE_URL")
+
+    assert told.startswith("KEYFRAME_ELSEWHERE_BASE_URL means nothing")

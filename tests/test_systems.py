@@ -344,7 +344,7 @@ async def test_a_word_nobody_knows_keeps_the_job_running(tmp_path: Path):
 
 async def test_a_result_that_leads_elsewhere_is_not_followed(tmp_path: Path):
     async with open_systems(tmp_path) as systems:
-        systems.siliconflow.next("download", redirect("http://169.254.169.254/latest/meta-data"), times=3)
+        systems.siliconflow.next("download", redirect("http://169.254.169.254/latest/meta-data"), times=9)
         task = await systems.made("generate_t2v", model="siliconflow/wan2.2-t2v", prompt="a boat")
 
         assert task["status"] == "failed"
@@ -353,12 +353,21 @@ async def test_a_result_that_leads_elsewhere_is_not_followed(tmp_path: Path):
 
 async def test_a_page_that_poses_as_the_video_is_not_kept(tmp_path: Path):
     async with open_systems(tmp_path) as systems:
-        systems.siliconflow.next("download", web_page(200))
+        systems.siliconflow.next("download", web_page(200), times=9)
         task = await systems.made("generate_t2v", model="siliconflow/wan2.2-t2v", prompt="a boat")
 
         assert task["status"] == "failed"
         assert task["error"]["kind"] == "unexpected_reply"
         assert not list((tmp_path / "out").glob("*.mp4"))
+        assert task["outputs"][0]["url"].startswith(systems.siliconflow.url)
+
+
+async def test_a_page_that_got_in_between_costs_no_video(tmp_path: Path):
+    async with open_systems(tmp_path) as systems:
+        systems.siliconflow.next("download", web_page(200))
+        task = await systems.made("generate_t2v", model="siliconflow/wan2.2-t2v", prompt="a boat")
+
+        assert task["status"] == "succeeded"
 
 
 async def test_an_answer_in_an_unknown_shape_keeps_the_job(tmp_path: Path):

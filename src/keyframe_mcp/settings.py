@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from keyframe_mcp.errors import InvalidSettings
 
 PREFIX = "KEYFRAME_"
+PRINTABLE = re.compile(r"[!-~]+")
+"""What a header or a URL can carry: an HTTP library would choke on anything else, long after the start."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -64,16 +67,18 @@ class Settings(BaseModel):
         return self
 
     def key(self, variable: str | None) -> str | None:
-        """A provider's key; None when it is not set."""
-        value = self._environment.get(variable) if variable else None
-        return value.strip() if value else None
+        """A provider's key; None when it is not set. Raises `InvalidSettings` for what cannot be one."""
+        value = self._environment.get(variable, "").strip() if variable else ""
+        if value and not PRINTABLE.fullmatch(value):
+            raise InvalidSettings(f"{variable} holds a character that no key has, such as a space; copy the key again")
+        return value or None
 
     def base_url(self, provider_id: str, default: str | None) -> str:
         """Where a provider is. Raises `InvalidSettings` when a key could be read on the way there."""
         name = base_url_variable(provider_id)
         url = (self._environment.get(name) or default or "").strip().rstrip("/")
         if problem := url_problem(url):
-            raise InvalidSettings(f"{name}={url or '(not set)'} {problem}")
+            raise InvalidSettings(f"{name}={without_secrets(url) or '(not set)'} {problem}")
         return url
 
 
@@ -119,16 +124,21 @@ def url_problem(url: str) -> str:
     """What is wrong with a base URL, if anything is."""
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
+        host, _ = parts.hostname or "", parts.port
     except ValueError:
         return "is not a URL; write https://host"
-    if parts.scheme not in ("https", "http") or not host:
+    if parts.scheme not in ("https", "http") or not host or not PRINTABLE.fullmatch(url):
         return "is not a URL; write https://host"
-    if parts.username is not None or parts.query or parts.fragment:
+    if parts.username is not None or "?" in url or "#" in url:
         return "must be an address alone, without user name, query or fragment; the key has a variable of its own"
     if parts.scheme == "http" and not is_this_machine(host):
         return "would send the key unencrypted; use https"
     return ""
+
+
+def without_secrets(url: str) -> str:
+    """As much of a URL as may be shown: somebody may have put the key into it."""
+    return re.sub(r"[?#].*", "?...", re.sub(r"//.*@", "//...@", url, flags=re.DOTALL), flags=re.DOTALL)
 
 
 def is_this_machine(host: str) -> bool:
@@ -139,13 +149,18 @@ def is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def strangers(environment: Mapping[str, str], provider_ids: Iterable[str] = ()) -> list[str]:
-    """Variables with our prefix that mean nothing here, each with the one that may have been meant."""
-    known = [PREFIX + name.upper() for name in Settings.model_fields]
-    known += [base_url_variable(provider_id) for provider_id in provider_ids]
-    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
-    near = {name: get_close_matches(name, known, n=1, cutoff=0.7) for name in unknown}
-    return [f"{name} means nothing" + (f"; {near[name][0]} does" if near[name] else "") for name in unknown]
+def strangers(environment: Mapping[str, str], provider_ids: Iterable[str] = (), keys: Iterable[str] = ()) -> list[str]:
+    """Variables with our prefix that mean nothing here, each with the one that may have been meant.
+
+    `keys` are the variables of providers' keys, which do not have the prefix.
+    """
+    names = [PREFIX + name.upper() for name in Settings.model_fields]
+    names += [base_url_variable(provider_id) for provider_id in provider_ids]
+    # compared without the prefix, which would make everything alike
+    meant = {name.removeprefix(PREFIX): name for name in names} | {key: key for key in keys}
+    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in names)
+    near = {name: get_close_matches(name.removeprefix(PREFIX), meant, n=1) for name in unknown}
+    return [f"{name} means nothing" + (f"; {meant[near[name][0]]} does" if near[name] else "") for name in unknown]
 
 
 def is_set(value: str) -> bool:

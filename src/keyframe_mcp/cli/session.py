@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from keyframe_mcp.app import Application, open_application
+from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.server.views import TaskView
 from keyframe_mcp.settings import Settings, read_settings, strangers
@@ -45,15 +46,21 @@ def settings() -> Settings:
     logging.basicConfig(
         level=found.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    for stranger in strangers(os.environ):
-        logging.getLogger(__name__).warning("%s", stranger)
     return found
+
+
+def warn_of_strangers(catalog: Catalog) -> None:
+    """Point out settings that mean nothing. Which hosts can be set is known once the catalogue is read."""
+    keys = [provider.key for provider in catalog.providers.values() if provider.key]
+    for stranger in strangers(os.environ, catalog.providers, keys):
+        logging.getLogger(__name__).warning("%s", stranger)
 
 
 @asynccontextmanager
 async def session(found: Settings | None = None, *, works: bool = True) -> AsyncGenerator[Application]:
     """The engine for one command; running unless the command only looks."""
     async with open_application(found or settings(), Path.cwd(), works=works) as application:
+        warn_of_strangers(application.engine.catalog)
         yield application
 
 

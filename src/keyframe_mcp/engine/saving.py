@@ -8,10 +8,10 @@ from keyframe_mcp.adapters.base import Adapter
 from keyframe_mcp.engine.keeper import Keeper
 from keyframe_mcp.engine.moves import Moves, forget, waiting
 from keyframe_mcp.engine.pace import Pace
-from keyframe_mcp.errors import KeyframeError, OutputUnwritable, ProviderUnavailable, ResultGone
+from keyframe_mcp.errors import KeyframeError, OutputUnwritable, ProviderUnavailable, ResultGone, UnexpectedReply
 from keyframe_mcp.task import Failure, Status, Task
 
-MOST_ADDRESSES = 3  # how often a provider is asked for a new address of a result
+MOST_ADDRESSES = 3  # how often a provider is asked about a result that cannot be had
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Saving:
         except (OutputUnwritable, ProviderUnavailable) as error:
             await self.moves.note(task, failure=Failure.of(error))
             return self.pace.saving
-        except ResultGone as error:
+        except (ResultGone, UnexpectedReply) as error:
             return await self._ask_where(task, error, adapter)
         except KeyframeError as error:
             await self._lose(task, error, adapter)
@@ -41,18 +41,27 @@ class Saving:
         await forget(task, adapter)
         return None
 
-    async def _ask_where(self, task: Task, error: ResultGone, adapter: Adapter) -> float | None:
-        """The result is not where it was: some providers give a new address when asked again."""
+    async def _ask_where(self, task: Task, error: ResultGone | UnexpectedReply, adapter: Adapter) -> float | None:
+        """The result is not where it was, or not what it should be: some providers give a new address when asked.
+
+        What is no video may have been a page that got in between, so it is fetched again all the same.
+        """
+        if task.asked_where >= MOST_ADDRESSES:
+            await self._lose(task, error, adapter)
+            return None
         try:
             report = await adapter.check(task.remote_id or "")
         except KeyframeError as trouble:
             await self.moves.note(task, failure=Failure.of(trouble))
             return waiting(trouble, self.pace.trouble)
-        if report.outputs in ((), task.remote_outputs) or task.asked_where >= MOST_ADDRESSES:
+        is_new = report.outputs not in ((), task.remote_outputs)
+        if not is_new and isinstance(error, ResultGone):
             await self._lose(task, error, adapter)
             return None
-        await self.moves.note(task, remote_outputs=report.outputs, asked_where=task.asked_where + 1)
-        return 0
+        outputs = report.outputs if is_new else task.remote_outputs
+        failure = Failure.of(error)
+        await self.moves.note(task, remote_outputs=outputs, asked_where=task.asked_where + 1, failure=failure)
+        return 0 if is_new else self.pace.saving
 
     async def _lose(self, task: Task, error: KeyframeError, adapter: Adapter) -> None:
         """The video was made and cannot be had."""
