@@ -16,6 +16,7 @@ from keyframe_mcp.adapters import DIALECTS
 from keyframe_mcp.catalog import Catalog, Listed
 from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.catalog.inputs import Input
+from keyframe_mcp.catalog.limits import wrong
 from keyframe_mcp.catalog.models import NEEDS, Model
 from keyframe_mcp.catalog.requests import Checked, check
 from keyframe_mcp.errors import InvalidCatalogue, UnknownModel
@@ -395,7 +396,7 @@ def test_every_problem_is_found_at_once(film: Listed):
         "options.stile": "acme/film-1 has no such input; did you mean style? "
         "Leave it out, or pass strict=false to drop it",
         "prompt": "it has 21 characters; at most 20 work",
-        "duration": "7.0 is not one of 5, 10; nearest: 5",
+        "duration": "7 is not one of 5, 10; nearest: 5",
         "resolution": "'720' is not one of 720p, 1080p; did you mean 720p?",
         "guidance_scale": "2 is not within 0 to 1; nearest: 1",
         "seed": "-1 is not within 0 to 4294967295; nearest: 0",
@@ -617,3 +618,25 @@ def test_no_option_is_sent_that_the_model_does_not_list(options: dict[str, Any])
     assert found.wire.keys() <= {"prompt", "x"}
     said = {name for name, value in options.items() if value is not None}
     assert len(found.warnings) == len(said - {"x"})
+
+
+@pytest.mark.parametrize(
+    ("value", "values", "nearest"),
+    [
+        ("1080p", ["480p", "720p"], "720p"),
+        ("4k", ["480p", "1080p"], "1080p"),
+        ("4:5", ["16:9", "9:16", "1:1"], "1:1"),
+        ("2.39:1", ["16:9", "9:16"], "16:9"),
+    ],
+)
+def test_the_nearest_size_is_named_and_not_the_one_that_looks_alike(value: str, values: list[str], nearest: str):
+    (problem,) = wrong("size", Input.model_validate({"type": "string", "values": values}), value)
+
+    assert problem.message.endswith(f"nearest: {nearest}")
+
+
+@pytest.mark.parametrize("value", ["0:9", "9:0", "huge", "", "::", "p"])
+def test_what_is_no_size_has_no_nearest_one(value: str):
+    (problem,) = wrong("size", Input.model_validate({"type": "string", "values": ["480p", "16:9"]}), value)
+
+    assert "nearest" not in problem.message

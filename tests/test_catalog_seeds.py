@@ -299,7 +299,7 @@ def test_the_sample_of_a_page_can_be_asked_for(model_id: str):
 def test_wan_flf2v_offers_only_the_durations_that_have_a_price(duration: int):
     (problem,) = asked(WAN, duration=duration).problems
 
-    assert problem.message.startswith(f"{duration}.0 is not one of 5, 10; nearest: ")
+    assert problem.message.startswith(f"{duration} is not one of 5, 10; nearest: ")
 
 
 def test_the_images_the_samples_leave_out_are_needed():

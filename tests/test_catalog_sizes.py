@@ -114,7 +114,7 @@ def test_the_values_are_those_of_the_table():
     assert inputs["resolution"].values == ["512p", "768p"]
     assert inputs["aspect_ratio"].values == ["1:1", "3:2", "2:3", "2:1", "4:3"]
     (problem,) = asked(WAN, aspect_ratio="1:1").problems
-    assert str(problem) == "aspect_ratio: '1:1' is not one of 16:9, 9:16; did you mean 9:16?"
+    assert str(problem) == "aspect_ratio: '1:1' is not one of 16:9, 9:16; nearest: 16:9"
 
 
 def test_a_pair_that_does_not_exist_is_answered_with_those_that_do(free: Listed):

@@ -117,7 +117,7 @@ def plain(value: float | None) -> str:
 
 def quoted(value: object) -> str:
     """A value for an error text, cut where it gets long."""
-    text = repr(value)
+    text = plain(value) if isinstance(value, float) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -134,8 +134,20 @@ def not_among(value: object, values: list[Value]) -> str:
     numbers = [each for each in values if isinstance(each, int | float)]
     if isinstance(value, int | float) and numbers:
         return f"{text}; nearest: {min(numbers, key=lambda each: abs(each - value))}"
+    if (asked := extent(value)) and (sized := {each: size for each in values if (size := extent(each))}):
+        return f"{text}; nearest: {min(sized, key=lambda each: abs(math.log(sized[each] / asked)))}"
     near = get_close_matches(str(value)[:80], map(str, values), n=1, cutoff=0.3)
     return f"{text}; did you mean {near[0]}?" if near else text
+
+
+def extent(value: object) -> float | None:
+    """How large a resolution such as 720p or 4k is, or how wide an aspect ratio such as 16:9; None for other text."""
+    match = re.fullmatch(r"(\d{1,5})([pk])|(\d{1,5}(?:\.\d+)?):(\d{1,5}(?:\.\d+)?)", str(value).strip().lower())
+    if match is None or 0 in {float(each) for each in match.group(1, 3, 4) if each}:
+        return None
+    if match[3]:
+        return float(match[3]) / float(match[4])
+    return int(match[1]) * (540 if match[2] == "k" else 1)
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -67,7 +67,7 @@ def check(
     wire = words(model, asked, size.wire) | strange.passed
     problems = (
         *(Problem(each.argument, each.message + DROP) for each in strange.problems if strict),
-        *(problem for each in asked for problem in problems_of(model_id, each, wire)),
+        *(problem for each in asked for problem in problems_of(model_id, each, wire, model.size_wires)),
         *clashes(each for each in asked if each.is_given),
         *size.problems,
     )
@@ -119,11 +119,12 @@ def is_idle(each: Asked) -> bool:
     return each.value is not None and each.spec.unused is not None
 
 
-def problems_of(model_id: str, each: Asked, wire: Mapping[str, object]) -> list[Problem]:
+def problems_of(model_id: str, each: Asked, wire: Mapping[str, object], sized: Collection[str]) -> list[Problem]:
     """What is wrong with one input: a wrong value, or none where one is needed."""
     if each.value is not None and not each.is_unset:
         return limits.wrong(each.argument, each.spec, each.value)
-    if not each.spec.required or each.wire in wire or each.spec.default is not None:
+    # What `sizes` decides is there, or the resolution or aspect ratio that kept it from being decided is a problem.
+    if not each.spec.required or each.wire in wire or each.spec.default is not None or each.wire in sized:
         return []
     about = f": {each.spec.about}" if each.spec.about else ""
     return [Problem(each.argument, f"{model_id} needs it{about}")]
