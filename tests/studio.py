@@ -15,6 +15,7 @@ from keyframe_mcp.adapters.base import Accepted, Found, Job, Report, Sent
 from keyframe_mcp.app import Application, open_application
 from keyframe_mcp.engine import Caller, Engine
 from keyframe_mcp.engine.bulletin import Bulletin
+from keyframe_mcp.engine.choosing import Choosing
 from keyframe_mcp.engine.films import Films
 from keyframe_mcp.engine.intake import Intake
 from keyframe_mcp.engine.keeper import Keeper
@@ -195,7 +196,7 @@ async def open_studio(folder: Path, provider: ScriptedProvider | None = None) ->
     engine = Engine(
         catalog=catalog,
         store=store,
-        intake=Intake(catalog, {"paid"}, sources, None),
+        intake=Intake(Choosing(catalog, {"paid"}, None), sources),
         films=Films(sources, workshop, folder / "out"),
         bulletin=bulletin,
         clock=clock,

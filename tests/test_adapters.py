@@ -16,7 +16,7 @@ import pytest
 from adapters import EXAMPLES, Example
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp import errors
-from keyframe_mcp.adapters import HTTP_DIALECTS
+from keyframe_mcp.adapters import HTTP_DIALECTS, dialect_of
 from keyframe_mcp.adapters.base import Found
 from keyframe_mcp.adapters.dialect import Call, nested
 from keyframe_mcp.adapters.http import Access, HttpAdapter
@@ -82,7 +82,7 @@ def connect(name: str, tmp_path: Path) -> Connect:
     def connect(remote: Remote) -> HttpAdapter:
         provider = PROVIDERS[name]
         access = Access(base_url=provider.base_url or "", variable=base_url_variable(name), key=KEY)
-        dialect = HTTP_DIALECTS[provider.dialect](provider)
+        dialect = dialect_of(provider.dialect)(provider)
         return HttpAdapter(dialect, access, tmp_path / "spool", Clock(), httpx.MockTransport(remote))
 
     return connect

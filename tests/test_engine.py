@@ -353,9 +353,9 @@ async def test_a_restart_goes_on_where_the_last_process_stopped(tmp_path: Path):
 async def test_without_a_model_a_real_generator_is_chosen_before_the_embedded_renderer(tmp_path: Path):
     async with open_studio(tmp_path) as studio:
         words = Inputs(mode=Mode.T2V, prompt="a heron")
-        assert studio.engine.intake.choose(words, None, strict=True).id == "paid/film"
+        assert studio.engine.intake.choosing.choose(words, None, strict=True).listed.id == "paid/film"
         with pytest.raises(MissingCredential, match="no configured model does animation"):
-            studio.engine.intake.choose(Inputs(mode=Mode.ANIMATION), None, strict=True)
+            studio.engine.intake.choosing.choose(Inputs(mode=Mode.ANIMATION), None, strict=True)
 
 
 async def test_following_says_every_change_and_ends_with_the_task(tmp_path: Path):

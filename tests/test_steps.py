@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emulators.faults import Answer, Reset
+from emulators.faults import Answer, Reset, web_page
 from emulators.results import MP4
 from emulators.siliconflow import SiliconFlow
 from keyframe_mcp.adapters.base import Accepted, Report
@@ -26,7 +26,7 @@ from keyframe_mcp.errors import (
     UnexpectedReply,
 )
 from keyframe_mcp.server.views import TaskView
-from keyframe_mcp.task import Cost, Failure, Status, Task
+from keyframe_mcp.task import Cost, Failure, Output, Status, Task
 from studio import ME, PAID_PROVIDER, ScriptedProvider, Studio, open_studio
 
 RUNNING = Report(status=Status.RUNNING, native_status="rendering")
@@ -54,6 +54,11 @@ async def saving(studio: Studio, report: Report) -> str:
 def film(host: SiliconFlow, name: str, seconds: float | None = None) -> str:
     """A finished video at a host; with `seconds=0` it has been deleted already."""
     return host.publish(host.film, MP4, name, seconds)
+
+
+def shown(task: Task) -> list[Output]:
+    """The outputs an agent is shown."""
+    return TaskView.of(task).outputs or []
 
 
 # The price
@@ -165,8 +170,8 @@ async def test_what_the_provider_tells_of_a_finished_job_is_kept(tmp_path: Path)
         assert task.status is Status.SUCCEEDED
         assert (task.seed, task.inference_seconds, task.progress) == (1833, 41.5, 1.0)
         assert "flagged" in task.warnings
-        shown = TaskView.of(task).data()
-        assert (shown["seed"], shown["inference_seconds"]) == (1833, 41.5)
+        told = TaskView.of(task).data()
+        assert (told["seed"], told["inference_seconds"]) == (1833, 41.5)
 
 
 async def test_a_seed_that_is_told_once_is_not_forgotten(tmp_path: Path):
@@ -274,10 +279,10 @@ async def test_the_provider_s_address_is_shown_until_our_copy_is_here(tmp_path: 
         # the provider of the studio keeps results for 600 seconds
         until = datetime.fromtimestamp(studio.clock.now + 600, UTC)
         assert task.remote_expires_at == studio.clock.now + 600
-        (output,) = TaskView.of(task).outputs or ()
+        (output,) = shown(task)
         assert (output.url, output.file, output.expires_at) == (url, None, until)
 
-        (output,) = TaskView.of(await advanced(studio, task_id)).outputs or ()
+        (output,) = shown(await advanced(studio, task_id))
         assert (output.url, output.file) == (url, str(tmp_path / "out" / f"{task_id}.mp4"))
         assert output.expires_at == until
 
@@ -299,7 +304,7 @@ async def test_trouble_while_saving_is_waited_out(tmp_path: Path, trouble: Answe
             assert await studio.steps.advance(task_id) == 15
             task = await studio.store.get(task_id)
             assert (task.status, task.failure and task.failure.kind) == (Status.SAVING, "provider_unavailable")
-            assert (TaskView.of(task).outputs or [])[0].url == url
+            assert [output.url for output in shown(task)] == [url]
 
         task = await advanced(studio, task_id)
         assert (task.status, task.failure) == (Status.SUCCEEDED, None)
@@ -343,7 +348,7 @@ async def test_a_provider_that_knows_no_new_address_has_lost_the_video(tmp_path:
         task = await advanced(studio, task_id)
 
         assert (task.status, task.failure and task.failure.kind) == (Status.FAILED, "result_gone")
-        assert (TaskView.of(task).outputs or [])[0].url == url
+        assert [output.url for output in shown(task)] == [url]
         assert len(host.asked("download")) == 1
 
 
@@ -363,12 +368,30 @@ async def test_a_provider_that_cannot_be_asked_where_the_result_is_loses_nothing
         assert (await advanced(studio, task_id, 2)).status is Status.SUCCEEDED
 
 
-async def test_what_the_keeper_gives_up_on_fails_the_task_with_its_words(tmp_path: Path):
+async def test_a_page_that_got_in_between_is_fetched_again(tmp_path: Path):
+    async with open_studio(tmp_path) as studio, SiliconFlow() as host:
+        url = film(host, "a.mp4")
+        host.next("download", web_page(200))
+        task_id = await saving(studio, made(url))
+
+        assert await studio.steps.advance(task_id) == 15
+        task = await studio.store.get(task_id)
+        assert (task.status, task.remote_outputs) == (Status.SAVING, (url,))
+        task = await advanced(studio, task_id)
+        assert (task.status, task.failure) == (Status.SUCCEEDED, None)
+
+
+async def test_what_is_no_video_however_often_it_is_fetched_fails_the_task_with_words(tmp_path: Path):
     async with open_studio(tmp_path) as studio, SiliconFlow() as host:
         page = host.publish(b"<html>sorry</html>", "text/html", "a.mp4")
-        task = await advanced(studio, await saving(studio, made(page)))
+        task_id = await saving(studio, made(page))
+        for _ in range(8):
+            await studio.steps.advance(task_id)
 
-        assert (task.status, task.failure and task.failure.kind) == (Status.FAILED, "unexpected_reply")
+        task = await studio.store.get(task_id)
+        assert task.status is Status.FAILED
         assert task.failure is not None
+        assert task.failure.kind == "unexpected_reply"
         assert "no video" in task.failure.message
-        assert len(studio.provider.checks) == 1
+        assert len(host.asked("download")) == 4
+        assert not (tmp_path / "out" / f"{task_id}.mp4").exists()

@@ -9,19 +9,19 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
 from keyframe_mcp import catalog as catalogs
-from keyframe_mcp.adapters import DIALECTS, HTTP_DIALECTS
+from keyframe_mcp.adapters import DIALECTS, HTTP_DIALECTS, dialect_of
 from keyframe_mcp.adapters.base import Adapter
-from keyframe_mcp.adapters.http import Access, HttpAdapter
 from keyframe_mcp.adapters.local import LocalAdapter
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.engine.bulletin import Bulletin
+from keyframe_mcp.engine.choosing import Choosing
 from keyframe_mcp.engine.engine import Engine
 from keyframe_mcp.engine.films import Films
 from keyframe_mcp.engine.intake import Intake
@@ -37,6 +37,9 @@ from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.runners.embedded import EmbeddedRunner
 from keyframe_mcp.settings import Settings, base_url_variable
 from keyframe_mcp.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from keyframe_mcp.adapters.http import HttpAdapter
 
 KEEP_PICTURES_SECONDS = 30 * 24 * 3600
 LEFT_BEHIND_SECONDS = 3600
@@ -103,7 +106,7 @@ async def open_application(
         engine = Engine(
             catalog=catalog,
             store=store,
-            intake=Intake(catalog, adapters.keys(), sources, settings.default_model),
+            intake=Intake(Choosing(catalog, adapters.keys(), settings.default_model), sources),
             films=Films(sources, workshop, settings.output_dir),
             bulletin=bulletin,
             clock=clock,
@@ -192,12 +195,14 @@ def http_adapter(
     poll_seconds: float = PACE.poll,
 ) -> HttpAdapter:
     """An adapter for a provider on the network, at another host than the configured one if that is given."""
+    from keyframe_mcp.adapters.http import Access, HttpAdapter  # noqa: PLC0415 - a server without a key needs none
+
     access = Access(
         base_url=base_url or settings.base_url(provider_id, provider.base_url),
         variable=base_url_variable(provider_id),
         key=settings.key(provider.key),
     )
-    dialect = HTTP_DIALECTS[provider.dialect](provider)
+    dialect = dialect_of(provider.dialect)(provider)
     return HttpAdapter(dialect, access, settings.state_dir / MADE / provider_id, clock, poll_seconds=poll_seconds)
 
 

@@ -79,7 +79,7 @@ NEXT: Mapping[Status, frozenset[Status]] = MappingProxyType(
 class Record(BaseModel):
     """Frozen, and strict about its fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Inputs(Record):
@@ -137,6 +137,7 @@ class Output(Record):
 
     url: str | None = None
     file: str | None = None
+    reference: str | None = None
     mime_type: str | None = None
     width: int | None = None
     height: int | None = None
@@ -171,7 +172,7 @@ class Task(Record):
     """What is remembered about a task. Replaced, never mutated."""
 
     # A newer version may share the database and know more fields.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     id: str
     owner: str

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from keyframe_mcp.adapters.baicai import Baicai
-from keyframe_mcp.adapters.dialect import Dialect
-from keyframe_mcp.adapters.replicate import Replicate
-from keyframe_mcp.adapters.siliconflow import SiliconFlow
-from keyframe_mcp.adapters.wavespeed import WaveSpeed
+if TYPE_CHECKING:
+    from keyframe_mcp.adapters.dialect import Dialect
 
-HTTP_DIALECTS: Mapping[str, type[Dialect]] = MappingProxyType(
-    {"baicai": Baicai, "replicate": Replicate, "siliconflow": SiliconFlow, "wavespeed": WaveSpeed}
+HTTP_DIALECTS: Mapping[str, str] = MappingProxyType(
+    {"baicai": "Baicai", "replicate": "Replicate", "siliconflow": "SiliconFlow", "wavespeed": "WaveSpeed"}
 )
+"""The name of a dialect, which is its module's, and its class."""
 
 DIALECTS = frozenset({"local", *HTTP_DIALECTS})
+
+
+def dialect_of(name: str) -> type[Dialect]:
+    """A dialect's class. Imported only now: a server with one key need not start with all of them."""
+    return getattr(import_module(f"{__name__}.{name}"), HTTP_DIALECTS[name])

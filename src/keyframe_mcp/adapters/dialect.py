@@ -93,6 +93,8 @@ MODERATION = re.compile(
 MONEY = re.compile(
     r"balance|insufficient (?:credit|fund|quota)|billing|payment|top[ -]?up|credit|余额|欠费|额度", re.IGNORECASE
 )
+NOWHERE = re.compile(r"page not found|invalid url|no such route", re.IGNORECASE)
+"""What services say of a path they do not have, and not of a job."""
 
 
 class Dialect(ABC):
@@ -181,6 +183,10 @@ class Dialect(ABC):
     def probe_call(self) -> Call:
         """A call that costs nothing and shows whether the key is good. Being told that a job is unknown will do."""
         return self.check_call("keyframe-mcp-doctor")
+
+    def is_at_home(self, reply: Reply) -> bool:
+        """Whether a complaint about the probe shows a good key: the service is there, and has no such job."""
+        return reply.is_json and not NOWHERE.search(words(reply.body))
 
     def read_probe(self, reply: Reply) -> str:
         """What a good key brought, in a few words."""

@@ -183,8 +183,11 @@ class HttpAdapter:
         """What a call that costs nothing shows. Raises `CredentialRefused` for a bad key, `ProviderError` otherwise."""
         reply = await self._reply(self._dialect.probe_call())
         complaint = self._dialect.complaint(reply)
-        if complaint and (complaint.status in (401, 403, 408, 429) or complaint.status >= 500 or not reply.is_json):
+        if complaint and (complaint.status in (401, 403, 408, 429) or complaint.status >= 500):
             raise self._refusal(complaint, reply)
+        if complaint and not self._dialect.is_at_home(reply):
+            excerpt = cleaned(str(reply.body), self._key)[:160]
+            raise UnexpectedReply(f"{self._where()} answered HTTP {reply.status} to a harmless question: {excerpt!r}")
         return "the key is accepted" if complaint else self._parse(self._dialect.read_probe, reply)
 
     async def forget(self, remote_id: str) -> None:

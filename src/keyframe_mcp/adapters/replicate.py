@@ -151,6 +151,10 @@ class Replicate(Dialect):
     def probe_call(self) -> Call:
         return self.recent_call() if self.provider.reconcile else super().probe_call()
 
+    def is_at_home(self, reply: Reply) -> bool:
+        """A list of jobs is there or it is not; only one that is asked for a job may complain."""
+        return not self.provider.reconcile and super().is_at_home(reply)
+
     def read_probe(self, reply: Reply) -> str:
         if not self.provider.reconcile:
             return super().read_probe(reply)

@@ -177,6 +177,10 @@ class WaveSpeed(Dialect):
     def probe_call(self) -> Call:
         return Call(method="GET", path="/api/v3/balance")
 
+    def is_at_home(self, reply: Reply) -> bool:
+        """It has a balance to tell, so any complaint means that this is another place."""
+        return False
+
     def read_probe(self, reply: Reply) -> str:
         return f"the key is accepted, balance ${BalanceReply.model_validate(reply.body).data.balance:.2f}"
 

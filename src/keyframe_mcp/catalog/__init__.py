@@ -73,7 +73,11 @@ class Catalog:
             if model_id in known:
                 return listed
             names |= {name.lower(): listed.id for name in known}
-        close = get_close_matches(model_id.lower()[:200], names, n=6, cutoff=0.4)
+        asked = model_id.lower()[:200]
+        close = get_close_matches(asked, names, n=6, cutoff=0.6) or [
+            name for name in names if len(asked) > 2 and asked in name
+        ]
+        close = close or get_close_matches(asked, names, n=6, cutoff=0.4)
         near = list(dict.fromkeys(names[name] for name in close))[:3]
         hint = f"did you mean {' or '.join(near)}?" if near else there_is(dict.fromkeys(names.values()))
         raise UnknownModel(f"model: there is no {model_id!r}; {hint}")

@@ -28,8 +28,8 @@ Path = Annotated[str, StringConstraints(pattern=r"^/[^\s?#]*$")]
 class Pictures(Entry):
     """How pictures reach a provider."""
 
-    by: Literal["upload", "inline"] = "inline"
-    """upload: they are left with the provider first. inline: they travel in the request, as `data:` URIs."""
+    by: Literal["upload", "inline", "url"] = "inline"
+    """upload: they are left with the provider first. inline: they travel in the request, as `data:` URIs. url: only as URLs."""
     urls: bool = True
     """Whether public https URLs are passed on, for the provider to fetch."""
     formats: tuple[ImageFormat, ...] = ("png", "jpeg")

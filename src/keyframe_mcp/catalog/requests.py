@@ -77,6 +77,7 @@ def check(
         *(f"{model_id} makes nothing of {each.argument}: {each.spec.unused}" for each in asked if is_idle(each)),
         *size.warnings,
         *sizes.unlike(shapes),
+        *(sizes.ill_shaped(request.aspect_ratio, shapes) if takes_shapes(asked) else ()),
         *(() if problems else long_words(model, wire)),
     )
     shown = [each for each in asked if each.spec.type == "image" and each.is_given]
@@ -175,6 +176,11 @@ def shaped(ratio: Asked | None, shapes: Mapping[str, Shape]) -> sizes.Chosen:
     chosen, warnings = sizes.shape_for(picture, None, possible)
     sent = limits.spelled(ratio.spec, chosen)
     return sizes.Chosen({} if isinstance(sent, list) else {ratio.wire: sent}, (), warnings)
+
+
+def takes_shapes(asked: Iterable[Asked]) -> bool:
+    """Whether the model makes something of an aspect ratio."""
+    return any(each.argument == "aspect_ratio" and each.spec.unused is None for each in asked)
 
 
 def twice_sized(decided: Asked, also: Asked) -> Problem:

@@ -111,6 +111,17 @@ def first_picture(shapes: Mapping[str, Shape]) -> tuple[str, Shape] | None:
     return next(((name, shapes[name]) for name in FIRST if name in shapes and min(shapes[name]) > 0), None)
 
 
+def ill_shaped(ratio: str | None, shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+    """A warning when the aspect ratio that was asked for is far from the first picture's."""
+    picture = first_picture(shapes)
+    if picture is None or ratio is None or not RATIO.match(ratio):
+        return ()
+    name, (width, height) = picture
+    if abs(math.log(width / height) - math.log(quotient(ratio))) <= math.log(FAR):
+        return ()
+    return (f"{name} ({width}x{height}) is far from {ratio}; it will be cropped or stretched",)
+
+
 def unlike(shapes: Mapping[str, Shape]) -> tuple[str, ...]:
     """A warning when the first and the last picture differ much in shape."""
     if not all(name in shapes and min(shapes[name]) > 0 for name in ("first_image", "last_image")):

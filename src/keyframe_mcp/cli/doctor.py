@@ -62,16 +62,25 @@ def examine(found: Settings) -> Iterator[Finding]:
     runs_on = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     yield Finding("keyframe-mcp", f"{__version__}, mcp {version('mcp')}, {runs_on}")
     catalog = loaded(found)
-    for stranger in strangers(os.environ, catalog.providers if catalog else ()):
-        yield Finding("setting", stranger, ok=False, advice="correct its name, or unset it")
+    yield from unknown_settings(catalog)
     yield checked("output folder", lambda: writable(found.output_dir), "set KEYFRAME_OUTPUT_DIR to a folder of yours")
     yield checked("task database", lambda: database(found), "set KEYFRAME_STATE_DIR to a folder of yours")
     yield space(found.output_dir)
     yield Finding("may read", os.pathsep.join(map(str, found.allowed_dirs)))
     yield motion()
     yield checked("catalogue", lambda: catalogue(found), "mend what is named, or unset it")
+    for trouble in catalog.troubles if catalog else ():
+        yield Finding("learned models", trouble, ok=False, advice="remove that file, or run models --refresh again")
     for name, probe in anyio.run(probe_all, catalog, found).items() if catalog else ():
         yield Finding(name, probe.found, probe.ok, probe.advice)
+
+
+def unknown_settings(catalog: Catalog | None) -> Iterator[Finding]:
+    """Variables that mean nothing. Which hosts can be set is known only with a catalogue."""
+    if catalog is not None:
+        keys = [provider.key for provider in catalog.providers.values() if provider.key]
+        for stranger in strangers(os.environ, catalog.providers, keys):
+            yield Finding("setting", stranger, ok=False, advice="correct its name, or unset it")
 
 
 def checked(about: str, look: Callable[[], str], advice: str) -> Finding:

@@ -10,7 +10,7 @@ import click
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.adapters import DIALECTS
 from keyframe_mcp.cli.learning import learn
-from keyframe_mcp.cli.session import settings, show_json
+from keyframe_mcp.cli.session import settings, show_json, warn_of_strangers
 from keyframe_mcp.server.model_views import InputView, ModelView, model_view
 from keyframe_mcp.task import Mode
 
@@ -26,6 +26,9 @@ def models(model_id: str | None, mode: str | None, refresh: str | None, *, as_js
     if refresh is not None:
         click.echo(anyio.run(learn, refresh, chosen), err=True)
     catalog = catalogs.load(chosen.catalog_dir, DIALECTS, chosen.learned_models)
+    for trouble in catalog.troubles:
+        click.echo(trouble, err=True)
+    warn_of_strangers(catalog)
     found = [catalog.find(model_id)] if model_id else list(catalog.models(Mode(mode) if mode else None))
     has_key = {each.id: each.provider.key is None or chosen.key(each.provider.key) is not None for each in found}
     found.sort(key=lambda each: not has_key[each.id])
@@ -40,7 +43,8 @@ def models(model_id: str | None, mode: str | None, refresh: str | None, *, as_js
 def show(view: ModelView) -> None:
     """A model for people."""
     kind = "AI video" if view.generative else "drawn on this machine"
-    click.echo(f"{view.model}  {', '.join(view.modes)}  {view.title} ({kind}; {view.price})")
+    price = "price unknown" if view.price == "unknown" else view.price
+    click.echo(f"{view.model}  {', '.join(view.modes)}  {view.title} ({kind}; {price})")
     if isinstance(view.inputs, str):
         click.echo(f"  {view.inputs}")
         return
@@ -48,7 +52,9 @@ def show(view: ModelView) -> None:
         click.echo(f"  {name:20} {facts(each)}")
     for name, each in (view.options or {}).items():
         click.echo(f"  options.{name:12} {facts(each)}")
-    click.echo(f"  {view.notes}\n  Source: {view.source}, looked at {view.verified}")
+    if view.notes:
+        click.echo(f"  {view.notes}")
+    click.echo(f"  Source: {view.source}, looked at {view.verified}")
 
 
 def facts(each: InputView) -> str:
@@ -66,4 +72,4 @@ def plain(value: object) -> str:
     """A limit without Python's punctuation."""
     if isinstance(value, list):
         return "/".join(map(str, cast("list[object]", value)))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

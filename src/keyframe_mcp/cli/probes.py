@@ -11,7 +11,15 @@ import anyio
 from keyframe_mcp.app import http_adapter
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.catalog.entries import Provider
-from keyframe_mcp.errors import CredentialRefused, KeyframeError
+from keyframe_mcp.errors import (
+    CredentialRefused,
+    InvalidSettings,
+    KeyframeError,
+    PaymentNeeded,
+    ProviderRefused,
+    ProviderUnavailable,
+    UnexpectedReply,
+)
 from keyframe_mcp.settings import Settings, base_url_variable
 
 PROBE_SECONDS = 15
@@ -42,18 +50,29 @@ async def probe_all(catalog: Catalog, settings: Settings) -> Mapping[str, Probe]
 
 async def probe(provider_id: str, provider: Provider, settings: Settings) -> Probe:
     """One provider: at its own host, and where the key is refused there at the others it may belong to."""
-    if provider.key is not None and settings.key(provider.key) is None:
-        where = f"; get a key at {provider.key_page}" if provider.key_page else ""
-        return Probe("no key", ok=None, advice=f"set {provider.key} to use {provider.name}{where}")
     try:
+        if provider.key is not None and settings.key(provider.key) is None:
+            where = f"; get a key at {provider.key_page}" if provider.key_page else ""
+            return Probe("no key", ok=None, advice=f"set {provider.key} to use {provider.name}{where}")
         base_url = settings.base_url(provider_id, provider.base_url)
         return Probe(f"{base_url}: {await ask(provider_id, provider, settings, base_url)}", ok=True)
     except CredentialRefused as error:
         return await elsewhere(provider_id, provider, settings, error)
     except KeyframeError as error:
-        return Probe(
-            str(error), ok=False, advice="try again; if it stays so, the provider or the network is in trouble"
-        )
+        return Probe(str(error), ok=False, advice=advice(error, provider_id))
+
+
+def advice(error: KeyframeError, provider_id: str) -> str:
+    """What to do about a provider that could not be asked, when its key is not to blame."""
+    match error:
+        case InvalidSettings():
+            return "correct it, or unset it"
+        case PaymentNeeded():
+            return "the key is good; top the account up"
+        case UnexpectedReply() | ProviderRefused():
+            return f"something else may be there: check {base_url_variable(provider_id)}, or unset it"
+        case _:
+            return "try again; if it stays so, the provider or the network is in trouble"
 
 
 async def elsewhere(provider_id: str, provider: Provider, settings: Settings, refusal: CredentialRefused) -> Probe:
@@ -64,13 +83,15 @@ async def elsewhere(provider_id: str, provider: Provider, settings: Settings, re
             continue
         try:
             await ask(provider_id, provider, settings, url)
+        except CredentialRefused:
+            tried.append(f"{url} refused it too")
         except KeyframeError:
-            tried.append(url)
+            tried.append(f"{url} could not be asked")
         else:
             variable = base_url_variable(provider_id)
             return Probe(f"{here} refuses the key; {url} ({label}) takes it", ok=False, advice=f"set {variable}={url}")
-    also = f"; {', '.join(tried)} refused it too" if tried else ""
-    return Probe(f"{refusal.args[0].partition('. If the key')[0]}{also}", ok=False, advice=f"check {provider.key}")
+    refused = refusal.args[0].partition(". If the key")[0]
+    return Probe("; ".join([refused, *tried]), ok=False, advice=f"check {provider.key}")
 
 
 async def ask(provider_id: str, provider: Provider, settings: Settings, base_url: str) -> str:
@@ -80,6 +101,6 @@ async def ask(provider_id: str, provider: Provider, settings: Settings, base_url
         with anyio.fail_after(PROBE_SECONDS):
             return await adapter.probe()
     except TimeoutError:
-        raise KeyframeError(f"{base_url} did not answer within {PROBE_SECONDS} s") from None
+        raise ProviderUnavailable(f"{base_url} did not answer within {PROBE_SECONDS} s") from None
     finally:
         await adapter.aclose()

@@ -18,7 +18,7 @@ from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.server.views import TaskView
 from keyframe_mcp.settings import Settings, read_settings, strangers
-from keyframe_mcp.task import Status, Task
+from keyframe_mcp.task import Output, Status, Task
 
 ME = Caller(owner="local", may_name_files=True)
 EXIT_OF = {Status.SUCCEEDED: 0, Status.FAILED: 1, Status.CANCELLED: 1, Status.UNKNOWN: 4}
@@ -80,6 +80,14 @@ def show_json(data: object) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
+def described(output: Output) -> str:
+    """A video, a preview picture, or what is lost, in a line."""
+    if output.file is None:
+        return f"{output.url} (not copied)"
+    length = "" if output.duration is None else f"  {output.duration:g} s  {output.fps:g} fps"
+    return f"{output.file}  {output.width}x{output.height}{length}"
+
+
 def show_task(task: Task, *, as_json: bool) -> None:
     """For people: what they need to know about a task."""
     if as_json:
@@ -87,7 +95,7 @@ def show_task(task: Task, *, as_json: bool) -> None:
         return
     click.echo(f"{task.id}  {task.status}  {task.mode}  {task.model}")
     for output in task.outputs:
-        click.echo(f"  {output.file}  {output.width}x{output.height}  {output.duration:g} s  {output.fps:g} fps")
+        click.echo(f"  {described(output)}")
     if task.engine:
         sure = "" if task.confidence is None else f", confidence {task.confidence:.2f}"
         click.echo(f"  drawn with {task.engine}{sure}")

@@ -30,7 +30,6 @@ from keyframe_mcp.task import NEXT, Mode
 
 BLOCK = re.compile(r"(<!-- begin generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
 HELP_WIDTH = 100
-PLAIN: Mapping[str, object] = MappingProxyType({"isRequired": False, "isSecret": False})
 
 
 def models_table() -> str:
@@ -150,23 +149,24 @@ BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType(
 )
 
 
-def provider_variables() -> list[dict[str, object]]:
+def provider_variables() -> Iterator[dict[str, object]]:
     """The variables of every provider: its key, and where it is."""
-    variables: list[dict[str, object]] = []
     for provider_id, provider in catalogs.load().providers.items():
         if provider.key is not None:
-            key = {"name": provider.key, "description": f"Key for {provider.name}."}
             moved = f"Another host for {provider.name}; default {provider.base_url}."
-            variables.append(key | {"isRequired": False, "isSecret": True})
-            variables.append({"name": base_url_variable(provider_id), "description": moved} | PLAIN)
-    return variables
+            yield variable(provider.key, f"Key for {provider.name}.", is_secret=True)
+            yield variable(base_url_variable(provider_id), moved)
+
+
+def variable(name: str, about: str | None, *, is_secret: bool = False) -> dict[str, object]:
+    """One environment variable, as the registry wants it."""
+    return {"name": name, "description": about, "isRequired": False, "isSecret": is_secret}
 
 
 def server_json() -> str:
     """The MCP registry's entry (schema of 2025-12-11)."""
     variables = [
-        {"name": PREFIX + name.upper(), "description": field.description, "isRequired": False, "isSecret": False}
-        | ({"format": "filepath"} if name.endswith("_dir") else {})
+        variable(PREFIX + name.upper(), field.description) | ({"format": "filepath"} if name.endswith("_dir") else {})
         for name, field in Settings.model_fields.items()
     ]
     variables += provider_variables()

@@ -6,17 +6,18 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 import anyio
 
-from keyframe_mcp.catalog import Catalog, Listed
+from keyframe_mcp.catalog import Listed
 from keyframe_mcp.catalog.requests import Checked, check
 from keyframe_mcp.engine.caller import Caller
+from keyframe_mcp.engine.choosing import Choosing
 from keyframe_mcp.engine.sources import Sources, Wanted
-from keyframe_mcp.errors import CallerError, InvalidInput, KeyframeError, MissingCredential, Problem
+from keyframe_mcp.errors import CallerError, InvalidInput, KeyframeError, Problem
 from keyframe_mcp.media.references import shortened
 from keyframe_mcp.task import Inputs, Picture, Task
 
@@ -26,18 +27,17 @@ Fetched = tuple[Picture, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Intake:
-    """Checks requests. `configured` are the providers that can be used."""
+    """Checks requests."""
 
-    catalog: Catalog
-    configured: Collection[str]
+    choosing: Choosing
     sources: Sources
-    default_model: str | None
 
     async def prepare(
         self, caller: Caller, request: Inputs, model: str | None, key: str | None, now: float, *, strict: bool
     ) -> Task:
         """A task with a new id. Raises every problem with the request at once; leaves nothing behind."""
-        listed = self.choose(request, model, strict=strict)
+        choice = self.choosing.choose(request, model, strict=strict)
+        listed = choice.listed
         first = check(listed.id, listed.model, request, strict=strict)
         found, unusable = await self._pictures(caller, request, first, listed)
         shapes = {name: (picture.width, picture.height) for name, (picture, _) in found.items()}
@@ -60,47 +60,10 @@ class Intake:
             idempotency_key=key,
             generative=listed.model.generative,
             cost=listed.cost(checked.wire),
-            warnings=(*checked.warnings, *changed, *self._plain_words(listed, model)),
+            warnings=(*checked.warnings, *changed, *choice.warnings, *plain_words(listed)),
             created_at=now,
             updated_at=now,
         )
-
-    def choose(self, request: Inputs, model: str | None, *, strict: bool) -> Listed:
-        """The model that was named, or the surest one that can do what is asked."""
-        if model is not None:
-            listed = self.catalog.find(model)
-            self._require_key(listed)
-            return listed
-        usable = [each for each in self.catalog.models(request.mode) if each.provider_id in self.configured]
-        ranked = sorted(usable, key=self._rank)
-        if not ranked:
-            raise MissingCredential(
-                f"no configured model does {request.mode}; keyframe-mcp doctor shows which key is missing"
-            )
-        able = (each for each in ranked if not check(each.id, each.model, request, strict=strict).problems)
-        return next(able, ranked[0])
-
-    def _rank(self, listed: Listed) -> tuple[bool, bool, bool, int]:
-        """The default model first, real generators before drawings, what is documented before what is guessed."""
-        model = listed.model
-        is_guessed = listed.provider.experimental is not None
-        return (listed.id != self.default_model, not model.generative, is_guessed, "HML".index(model.confidence))
-
-    def _require_key(self, listed: Listed) -> None:
-        if listed.provider_id not in self.configured:
-            instead = [each.id for each in self.catalog.models() if each.provider.key is None]
-            raise MissingCredential(
-                f"{listed.id} needs {listed.provider.key} to be set; without a key there is {', '.join(instead)}"
-            )
-
-    def _plain_words(self, listed: Listed, model: str | None) -> tuple[str, ...]:
-        """What a caller must not be left to believe."""
-        if listed.provider.experimental:
-            return (f"{listed.provider.name} is experimental here: {listed.provider.experimental}",)
-        if listed.model.generative:
-            return ()
-        chosen = "" if model else f"{listed.id} was used because no configured provider's model can do this. "
-        return (f"{chosen}This is a preview drawn on this machine, not AI video.",)
 
     async def _pictures(
         self, caller: Caller, request: Inputs, checked: Checked, listed: Listed
@@ -114,6 +77,8 @@ class Intake:
         async def one(name: str) -> None:
             try:
                 found[name] = await self.sources.picture(getattr(request, name), caller, wanted)
+                if listed.provider.pictures.by == "url" and found[name][0].url is None:
+                    problems.append(Problem(name, f"{listed.provider.name} takes pictures only as public https URLs"))
             except CallerError as error:
                 problems.append(Problem(name, str(error)))
             except KeyframeError as error:
@@ -125,6 +90,13 @@ class Intake:
         if trouble:
             raise trouble[0]
         return found, sorted(problems, key=lambda problem: problem.argument)
+
+
+def plain_words(listed: Listed) -> tuple[str, ...]:
+    """What a caller must not be left to believe."""
+    if listed.provider.experimental:
+        return (f"{listed.provider.name} is experimental here: {listed.provider.experimental}",)
+    return () if listed.model.generative else ("This is a preview drawn on this machine, not AI video.",)
 
 
 def wanted_by(listed: Listed) -> Wanted:

@@ -16,7 +16,7 @@ from keyframe_mcp.task import ImageFormat, Mode
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 Reply = TypeVar("Reply", bound=BaseModel)

@@ -26,6 +26,7 @@ class InputView(View):
 
     type: str
     required: bool | None = None
+    modes: list[Mode] | None = None
     default: str | int | float | bool | None = None
     values: list[str | int | float | bool] | None = None
     min: float | None = None
@@ -153,6 +154,7 @@ def input_view(model: Model, name: str, spec: Input) -> InputView:
     return InputView(
         type=spec.type,
         required=model.needs(name, spec) or None,
+        modes=sorted(spec.modes) if spec.modes else None,
         default=spec.usual,
         values=list(spec.values) if spec.values is not None else None,
         min=spec.min,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
@@ -18,7 +19,7 @@ POLL_SECONDS = {True: 10, False: 2}  # a provider's model takes minutes, the emb
 class View(BaseModel):
     """Absent rather than null: a field without a value is left out."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     def data(self) -> dict[str, object]:
         """The structure as it goes on the wire."""
@@ -60,8 +61,8 @@ class TaskView(View):
             next_step=next_step(task),
             poll_after_seconds=0 if task.status.is_settled else POLL_SECONDS[task.generative],
             progress=task.progress,
-            outputs=list(task.outputs or remote(task)) or None,
-            error=task.failure,
+            outputs=[named(output) for output in task.outputs or remote(task)] or None,
+            error=task.failure if task.status.is_settled else passing(task.failure),
             warnings=list(task.warnings) or None,
             cost=task.cost,
             generative=task.generative,
@@ -215,6 +216,18 @@ def next_step(task: Task) -> str:
             )
         case _:
             return f"Call get_task with task_id {task.id} and wait_seconds=30."
+
+
+def passing(failure: Failure | None) -> Failure | None:
+    """Trouble of a task that goes on. What would mend it as an answer to a call would pay twice here."""
+    fix = "Nothing to do: it goes on by itself. Do not start it again."
+    return None if failure is None else failure.model_copy(update={"fix": fix, "retryable": False})
+
+
+def named(output: Output) -> Output:
+    """An output with the name by which other tools take its file."""
+    reference = f"output:{PurePath(output.file).name}" if output.file else None
+    return output.model_copy(update={"reference": reference})
 
 
 def remote(task: Task) -> list[Output]:

@@ -1,0 +1,106 @@
+"""Which model makes a video: the one that was named, or the surest and cheapest that can."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from keyframe_mcp.catalog import Catalog, Listed
+from keyframe_mcp.catalog.requests import Checked, check
+from keyframe_mcp.errors import InvalidInput, MissingCredential, Problem
+from keyframe_mcp.task import Inputs, Mode
+
+MOST_PASSED_OVER = 2
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model, and what a caller who did not name it should know."""
+
+    listed: Listed
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model, and what it would make of the request."""
+
+    listed: Listed
+    checked: Checked
+
+    @property
+    def is_able(self) -> bool:
+        """Whether it can do what is asked."""
+        return not self.checked.problems
+
+    @property
+    def usd(self) -> float:
+        """What it would cost; a price nobody knows counts as the highest."""
+        cost = self.listed.cost(self.checked.wire).estimated_usd
+        return math.inf if cost is None else cost
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """Chooses among the models of providers that are `configured`. `default_model` goes first where it can."""
+
+    catalog: Catalog
+    configured: Collection[str]
+    default_model: str | None
+
+    def choose(self, request: Inputs, model: str | None, *, strict: bool) -> Choice:
+        """Raises `UnknownModel` or `MissingCredential`, or `InvalidInput` when no model can do what is asked."""
+        if model is not None:
+            return Choice(self._named(model, request.mode))
+        ranked = self._ranked(request, strict=strict)
+        if not ranked:
+            raise MissingCredential(
+                f"no configured model does {request.mode}; keyframe-mcp doctor shows which key is missing"
+            )
+        able = next((number for number, each in enumerate(ranked) if each.is_able), None)
+        if able is None:
+            raise none_able(request, ranked)
+        return Choice(ranked[able].listed, told(ranked[able], ranked[:able]))
+
+    def _ranked(self, request: Inputs, *, strict: bool) -> Sequence[Candidate]:
+        usable = [each for each in self.catalog.models(request.mode) if each.provider_id in self.configured]
+        candidates = [Candidate(each, check(each.id, each.model, request, strict=strict)) for each in usable]
+        return sorted(candidates, key=self._rank)
+
+    def _rank(self, candidate: Candidate) -> tuple[bool, bool, bool, int, float]:
+        """The default model first, real generators before drawings, documented before guessed, then the cheapest."""
+        model, provider = candidate.listed.model, candidate.listed.provider
+        is_guessed = provider.experimental is not None
+        surest = "HML".index(model.confidence)
+        return (candidate.listed.id != self.default_model, not model.generative, is_guessed, surest, candidate.usd)
+
+    def _named(self, model: str, mode: Mode) -> Listed:
+        listed = self.catalog.find(model)
+        if listed.provider_id not in self.configured:
+            instead = [each.id for each in self.catalog.models(mode) if each.provider_id in self.configured]
+            others = (
+                f"with the keys there are, {mode} is done by {', '.join(instead[:5])}"
+                if instead
+                else (f"no other model that does {mode} has its key either")
+            )
+            raise MissingCredential(f"{listed.id} needs {listed.provider.key} to be set; {others}")
+        return listed
+
+
+def told(chosen: Candidate, passed_over: Sequence[Candidate]) -> tuple[str, ...]:
+    """Why it is this model and not another that would have come first."""
+    if not chosen.listed.model.generative:
+        return (f"{chosen.listed.id} was used because no configured provider's model can do this.",)
+    because = [f"{each.listed.id} ({each.checked.problems[0]})" for each in passed_over[:MOST_PASSED_OVER]]
+    more = f" and {len(passed_over) - MOST_PASSED_OVER} more" if len(passed_over) > MOST_PASSED_OVER else ""
+    return (f"{chosen.listed.id} was chosen; passed over: {', '.join(because)}{more}",) if because else ()
+
+
+def none_able(request: Inputs, ranked: Sequence[Candidate]) -> InvalidInput:
+    """What keeps the nearest model from doing it."""
+    nearest = min(ranked, key=lambda each: len(each.checked.problems))
+    able = f"none of the {len(ranked)} configured models that do {request.mode} can do this"
+    about = Problem("model", f"{able}; the nearest is {nearest.listed.id}, and this is what it cannot")
+    problems = nearest.checked.problems
+    return InvalidInput(problems=problems if len(ranked) == 1 else (about, *problems))

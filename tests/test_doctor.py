@@ -1,0 +1,283 @@
+"""Whether the doctor tells a good key from a bad one, and what it advises. It never spends anything."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+import anyio.to_thread
+import pytest
+
+from emulators.baicai import Baicai
+from emulators.faults import Answer, web_page
+from emulators.gateway import Gateway
+from emulators.provider import Emulator
+from emulators.replicate import Replicate
+from emulators.siliconflow import NO_BALANCE, SiliconFlow
+from emulators.wavespeed import WaveSpeed
+from keyframe_mcp import catalog as catalogs
+from keyframe_mcp.catalog.entries import Provider
+from keyframe_mcp.cli.probes import Probe, probe, probe_all
+from studio import settings_in
+from test_cli import run
+
+CATALOG = catalogs.load()
+KEYS = {provider.key: "" for provider in CATALOG.providers.values() if provider.key}
+"""Whatever keys this machine has: unset."""
+
+SECRET = "sk-canary-0123456789"  # noqa: S105 - the word to look for
+
+
+def variables(*providers: Emulator, key: str | None = None) -> dict[str, str]:
+    """What whoever runs the server would set to use these."""
+    found = dict(KEYS)
+    for each in providers:
+        found[f"KEYFRAME_{each.name.upper()}_BASE_URL"] = each.base_url
+        found[CATALOG.providers[each.name].key or ""] = each.key if key is None else key
+    return found
+
+
+async def probed(
+    folder: Path, provider: Emulator, more: Mapping[str, str] = MappingProxyType({}), entry: Provider | None = None
+) -> Probe:
+    settings = settings_in(folder, **(variables(provider) | dict(more)))
+    return await probe(provider.name, entry or CATALOG.providers[provider.name], settings)
+
+
+async def doctor(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """The whole command, beside the providers of this event loop."""
+    return await anyio.to_thread.run_sync(partial(run, folder, "doctor", *arguments, **(KEYS | more)))
+
+
+async def test_every_good_key_is_found_good_at_its_host_and_nothing_is_started(tmp_path: Path):
+    async with AsyncExitStack() as stack:
+        emulators = [WaveSpeed(), SiliconFlow(), Baicai(), Replicate(), Gateway()]
+        for each in emulators:
+            await stack.enter_async_context(each)
+        found = await probe_all(CATALOG, settings_in(tmp_path, **variables(*emulators)))
+
+        assert list(found) == ["baicai", "gateway", "replicate", "siliconflow", "wavespeed"]
+        for each in emulators:
+            told = found[each.name]
+            assert told.ok is True, told
+            assert f"{each.base_url}: the key is accepted" in told.found
+            assert not told.advice
+            assert (each.jobs, each.uploads, each.asked("submit")) == ([], [], [])
+            assert len(each.requests) == 1
+
+
+async def test_a_balance_is_told_where_the_provider_tells_it(tmp_path: Path):
+    async with WaveSpeed() as provider:
+        provider.balance = 12.5
+
+        assert "balance $12.50" in (await probed(tmp_path, provider)).found
+
+
+async def test_without_any_key_nobody_is_asked_and_nothing_is_wrong(tmp_path: Path):
+    async with WaveSpeed() as provider:
+        moved = {"KEYFRAME_WAVESPEED_BASE_URL": provider.base_url}
+        found = await probe_all(CATALOG, settings_in(tmp_path, **(KEYS | moved)))
+
+        assert {told.ok for told in found.values()} == {None}
+        assert found["wavespeed"].advice.startswith("set WAVESPEED_API_KEY to use WaveSpeedAI; get a key at https://")
+        assert not provider.requests
+
+
+@pytest.mark.parametrize("emulator", [WaveSpeed, SiliconFlow, Baicai, Replicate, Gateway])
+async def test_a_wrong_key_is_found_wrong_and_not_repeated(tmp_path: Path, emulator: type[Emulator]):
+    entry = CATALOG.providers[emulator.name].model_copy(update={"hosts": {}})
+    async with emulator() as provider:
+        wrong = {entry.key or "": SECRET}
+        told = await probed(tmp_path, provider, wrong, entry)
+
+        assert told.ok is False
+        assert "refused the key" in told.found
+        assert f"127.0.0.1:{provider.port}" in told.found
+        assert told.advice == f"check {entry.key}"
+        assert "canary" not in str(told)
+        assert not provider.jobs
+
+
+async def test_a_key_of_the_sister_site_is_told_where_it_belongs(tmp_path: Path):
+    async with SiliconFlow(key="of-china") as china, SiliconFlow(key="of-the-world") as world:
+        entry = sisters(china, world)
+        told = await probed(tmp_path, china, {"SILICONFLOW_API_KEY": "of-the-world"}, entry)
+
+        assert told.ok is False
+        assert told.found == f"{china.base_url} refuses the key; {world.base_url} (world) takes it"
+        assert told.advice == f"set KEYFRAME_SILICONFLOW_BASE_URL={world.base_url}"
+        assert (china.jobs, world.jobs) == ([], [])
+
+        moved = {"KEYFRAME_SILICONFLOW_BASE_URL": world.base_url, "SILICONFLOW_API_KEY": "of-the-world"}
+        assert (await probed(tmp_path, china, moved, entry)).ok is True
+
+
+async def test_a_key_no_sister_site_takes_is_to_be_checked(tmp_path: Path):
+    async with SiliconFlow(key="of-china") as china, SiliconFlow(key="of-the-world") as world:
+        told = await probed(tmp_path, china, {"SILICONFLOW_API_KEY": SECRET}, sisters(china, world))
+
+        assert told.ok is False
+        assert f"{world.base_url} refused it too" in told.found
+        assert told.advice == "check SILICONFLOW_API_KEY"
+        assert "canary" not in str(told)
+
+
+async def test_a_sister_site_that_does_not_answer_is_not_said_to_refuse(tmp_path: Path):
+    async with SiliconFlow(key="of-the-world") as world:
+        pass
+    async with SiliconFlow(key="of-china") as china:
+        told = await probed(tmp_path, china, {"SILICONFLOW_API_KEY": SECRET}, sisters(china, world))
+
+        assert told.ok is False
+        assert "refused it too" not in told.found
+        assert f"{world.base_url} could not be asked" in told.found
+
+
+def sisters(china: SiliconFlow, world: SiliconFlow) -> Provider:
+    """A provider with two sites, whose accounts are strangers to each other."""
+    hosts = {"china": china.base_url, "world": world.base_url}
+    return CATALOG.providers["siliconflow"].model_copy(update={"base_url": china.base_url, "hosts": hosts})
+
+
+async def test_a_host_nobody_answers_at_is_in_trouble_and_the_key_is_not_blamed(tmp_path: Path):
+    async with WaveSpeed() as provider:
+        pass
+    told = await probed(tmp_path, provider)
+
+    assert told.ok is False
+    assert f"127.0.0.1:{provider.port}" in told.found
+    assert "did not answer" in told.found
+    assert "key" not in told.found
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"), [(200, "check KEYFRAME_{}_BASE_URL"), (404, "check KEYFRAME_{}_BASE_URL"), (502, "try again")]
+)
+@pytest.mark.parametrize("emulator", [WaveSpeed, SiliconFlow])
+async def test_a_page_for_people_is_no_sign_of_a_good_key(
+    tmp_path: Path, emulator: type[Emulator], status: int, advice: str
+):
+    kind = "balance" if emulator is WaveSpeed else "check"
+    async with emulator() as provider:
+        provider.next(kind, web_page(status))
+        told = await probed(tmp_path, provider)
+
+        assert told.ok is False
+        assert f"127.0.0.1:{provider.port}" in told.found
+        assert advice.format(provider.name.upper()) in told.advice
+
+
+@pytest.mark.parametrize("emulator", [WaveSpeed, SiliconFlow, Replicate, Gateway])
+async def test_a_host_that_is_right_up_to_its_path_is_told_from_the_right_one(tmp_path: Path, emulator: type[Emulator]):
+    async with emulator() as provider:
+        moved = {f"KEYFRAME_{provider.name.upper()}_BASE_URL": f"{provider.url}/api/v3"}
+        told = await probed(tmp_path, provider, moved)
+
+        assert told.ok is False, told
+        assert "answered HTTP 40" in told.found
+        assert f"check KEYFRAME_{provider.name.upper()}_BASE_URL" in told.advice
+
+
+async def test_an_empty_account_has_a_good_key(tmp_path: Path):
+    async with SiliconFlow() as provider:
+        provider.next("check", NO_BALANCE)
+        told = await probed(tmp_path, provider)
+
+        assert told.ok is False
+        assert "balance is insufficient" in told.found
+        assert told.advice == "the key is good; top the account up"
+
+
+async def test_a_provider_that_is_busy_has_not_refused_the_key(tmp_path: Path):
+    async with WaveSpeed() as provider:
+        provider.limit("balance", retry_after=3)
+        told = await probed(tmp_path, provider)
+
+        assert told.ok is False
+        assert "refused the key" not in told.found
+        assert "try again" in told.advice
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"KEYFRAME_WAVESPEED_BASE_URL": "http://api.wavespeed.test"}, "KEYFRAME_WAVESPEED_BASE_URL"),
+        ({"WAVESPEED_API_KEY": f"Bearer {SECRET}"}, "WAVESPEED_API_KEY holds a character"),
+    ],
+)
+async def test_a_setting_that_cannot_be_used_is_named_and_nobody_is_asked(
+    tmp_path: Path, more: dict[str, str], words: str
+):
+    async with WaveSpeed() as provider:
+        told = await probed(tmp_path, provider, more)
+
+        assert told.ok is False
+        assert words in told.found
+        assert "correct" in told.advice
+        assert "canary" not in str(told)
+        assert not provider.requests
+
+
+async def test_the_whole_command_finds_a_good_key_good(tmp_path: Path):
+    async with WaveSpeed() as provider:
+        done = await doctor(tmp_path, **variables(provider))
+
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"ok  wavespeed        {provider.base_url}: the key is accepted" in done.stdout
+        assert "set SILICONFLOW_API_KEY to use" in done.stdout
+        assert "All well" in done.stdout
+        # the variable that moves a provider is a setting like any other
+        assert "means nothing" not in done.stdout + done.stderr
+        assert not provider.jobs
+
+
+async def test_the_whole_command_says_what_to_mend_and_shows_no_key(tmp_path: Path):
+    async with SiliconFlow(key="of-china") as china, SiliconFlow(key=SECRET) as world:
+        mine = tmp_path / "catalogue"
+        mine.mkdir()
+        entry = sisters(china, world)
+        hosts = "\n".join(f'{label} = "{url}"' for label, url in entry.hosts.items())
+        (mine / "siliconflow.toml").write_text(
+            f'name = "{entry.name}"\ndialect = "siliconflow"\nbase_url = "{china.base_url}"\ndocs = "-"\n'
+            f'key = "SILICONFLOW_API_KEY"\nmodels = []\n[hosts]\n{hosts}\n'
+        )
+        chosen = {"KEYFRAME_CATALOG_DIR": str(mine), "SILICONFLOW_API_KEY": SECRET}
+        done, as_json = await doctor(tmp_path, **chosen), await doctor(tmp_path, "--json", **chosen)
+
+        assert (done.returncode, as_json.returncode) == (3, 3)
+        assert f"!!  siliconflow      {china.base_url} refuses the key" in done.stdout
+        assert f"set KEYFRAME_SILICONFLOW_BASE_URL={world.base_url}" in done.stdout
+        assert "Mend what is marked !!" in done.stdout
+        (finding,) = [each for each in json.loads(as_json.stdout) if each["about"] == "siliconflow"]
+        assert finding["ok"] is False
+        assert finding["advice"] == f"set KEYFRAME_SILICONFLOW_BASE_URL={world.base_url}"
+        for text in (done.stdout, done.stderr, as_json.stdout, as_json.stderr):
+            assert "canary" not in text
+        assert (china.jobs, world.jobs) == ([], [])
+
+
+async def test_a_provider_in_trouble_is_said_to_be_and_the_rest_is_examined(tmp_path: Path):
+    async with Replicate() as provider, WaveSpeed() as other:
+        provider.next("list", Answer(503, {"detail": "maintenance"}))
+        done = await doctor(tmp_path, "--json", **variables(provider, other))
+
+        found = {each["about"]: each for each in json.loads(done.stdout)}
+        assert done.returncode == 3
+        assert found["replicate"]["ok"] is False
+        assert "maintenance" in found["replicate"]["found"]
+        assert found["wavespeed"]["ok"] is True
+
+
+@pytest.mark.parametrize("command", ["task", "models"])
+async def test_every_command_tells_a_host_that_can_be_set_from_one_that_cannot(tmp_path: Path, command: str):
+    hosts = {"KEYFRAME_WAVESPEED_BASE_URL": "https://host.test", "KEYFRAME_WAVESPED_BASE_URL": "https://host.test"}
+    done = await anyio.to_thread.run_sync(partial(run, tmp_path, command, **(KEYS | hosts)))
+
+    assert done.returncode == 0
+    assert done.stderr.count("means nothing") == 1
+    assert "KEYFRAME_WAVESPED_BASE_URL means nothing; KEYFRAME_WAVESPEED_BASE_URL does" in done.stderr
