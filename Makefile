@@ -5,6 +5,10 @@ PYTHON ?= $(shell for each in python3 python3.14 python3.13 python3.12 python3.1
 BIN := .venv/bin
 STAMP := .venv/.installed
 
+# of `make emulators`, which takes this port and the four after it; OPTIONS=--any-model and others go to the program
+PORT = 8701
+OPTIONS =
+
 .PHONY: help demo emulators test lint types imports docs docs-check tests check format bench snapshots clean
 
 help:
@@ -27,7 +31,7 @@ demo: $(STAMP)
 	$(BIN)/keyframe-mcp demo --output demo
 
 emulators: $(STAMP)
-	PYTHONPATH=tests $(BIN)/python -m emulators
+	PYTHONPATH=tests $(BIN)/python -m emulators --port $(PORT) $(OPTIONS)
 
 test check: lint types imports docs-check tests
 

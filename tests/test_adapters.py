@@ -13,19 +13,16 @@ from typing import Any
 import httpx
 import pytest
 
-from adapters import EXAMPLES, Example
-from keyframe_mcp import catalog as catalogs
+from adapters import EXAMPLES, KEY, PROVIDERS, Example, Remote, connected, reply
 from keyframe_mcp import errors
-from keyframe_mcp.adapters import HTTP_DIALECTS, dialect_of
+from keyframe_mcp.adapters import HTTP_DIALECTS
 from keyframe_mcp.adapters.base import Found
 from keyframe_mcp.adapters.dialect import Call, nested
-from keyframe_mcp.adapters.http import Access, HttpAdapter
+from keyframe_mcp.adapters.http import HttpAdapter
 from keyframe_mcp.settings import base_url_variable
 from keyframe_mcp.task import Picture, Status
-from studio import Clock, picture
+from studio import picture
 
-KEY = "sk-not-to-be-seen-0123456789"
-PROVIDERS = catalogs.load().providers
 NEVER_ANSWERED = [
     httpx.ReadTimeout("slow"),
     httpx.ReadError("reset"),
@@ -38,33 +35,8 @@ LISTED_AT = datetime(2026, 4, 1, 9, tzinfo=UTC).timestamp()
 Connect = Callable[..., HttpAdapter]
 
 
-class Remote:
-    """Stands in for the network: gives out replies in order, and remembers what it was asked."""
-
-    def __init__(self, *replies: httpx.Response | Exception) -> None:
-        self.replies = list(replies)
-        self.requests: list[httpx.Request] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        reply = self.replies.pop(0)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
-
-    @property
-    def calls(self) -> list[tuple[str, str, Any]]:
-        """Method, path and JSON of everything that was asked."""
-        return [(request.method, request.url.path, json.loads(request.content or b"null")) for request in self.requests]
-
-
 def as_asked(call: Call) -> tuple[str, str, Any]:
     return (call.method, call.path, dict(call.json) if call.json is not None else None)
-
-
-def reply(body: Any, status: int = 200, **headers: str) -> httpx.Response:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.Response(status, json=body, headers=named)
 
 
 @pytest.fixture(params=sorted(EXAMPLES))
@@ -80,10 +52,7 @@ def example(name: str) -> Example:
 @pytest.fixture
 def connect(name: str, tmp_path: Path) -> Connect:
     def connect(remote: Remote) -> HttpAdapter:
-        provider = PROVIDERS[name]
-        access = Access(base_url=provider.base_url or "", variable=base_url_variable(name), key=KEY)
-        dialect = dialect_of(provider.dialect)(provider)
-        return HttpAdapter(dialect, access, tmp_path / "spool", Clock(), httpx.MockTransport(remote))
+        return connected(name, remote, tmp_path)
 
     return connect
 
@@ -197,7 +166,7 @@ async def test_says_how_long_to_wait(connect: Connect, example: Example, header:
     assert caught.value.retry_after == seconds
 
 
-@pytest.mark.parametrize("body", [{}, [], None, {"data": None}, {"id": {}}, "surprise", {"code": 200, "data": []}])
+@pytest.mark.parametrize("body", [{}, [], None, {"data": None}, {"id": {}}, "surprise", {"code": 200, "data": [7]}])
 async def test_names_a_reply_it_cannot_read(connect: Connect, example: Example, body: object):
     with pytest.raises(errors.UnexpectedReply, match="unknown shape"):
         await connect(Remote(reply(body))).submit(example.job)
@@ -219,7 +188,7 @@ async def test_survives_a_page_where_json_should_be(connect: Connect, example: E
 async def test_does_not_follow_a_redirect_with_the_key(connect: Connect, example: Example, status: int):
     remote = Remote(reply({}, status, location="https://elsewhere.test/"))
 
-    with pytest.raises(errors.ProviderRefused, match="redirects"):
+    with pytest.raises(errors.ProviderRefused, match="answers with a redirect to elsewhere"):
         await connect(remote).submit(example.job)
     assert len(remote.requests) == 1
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from keyframe_mcp import catalog
 from keyframe_mcp.adapters import DIALECTS
-from keyframe_mcp.catalog import Catalog, Listed
+from keyframe_mcp.adapters.baicai import PATHS as BAICAI_PATHS
+from keyframe_mcp.catalog import Catalog, Listed, dialects
 from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.catalog.inputs import Input
 from keyframe_mcp.catalog.limits import wrong
@@ -219,6 +220,103 @@ MISTAKES = {
         "options.style is a picture; pictures belong in inputs",
     ),
     "one name twice": ("loop = {", "seed = {", "seed is in inputs and in options"),
+    "a table of values for numbers": (
+        "values = [5, 10], default = 5",
+        "values = { 5 = 5, 10 = 10 }",
+        "for type 'integer' write a list, and spell its values with template",
+    ),
+    "a name of the provider's with a way up": ("acme-labs/film/v1", "acme-labs/../film", "key 'remote'"),
+    "a name of the provider's with a query": ("acme-labs/film/v1", "acme-labs/film?key=1", "key 'remote'"),
+    "a name of the provider's with a fragment": ("acme-labs/film/v1", "acme-labs/film#1", "key 'remote'"),
+    "a name of the provider's that is a whole path": ("acme-labs/film/v1", "/acme-labs/film", "key 'remote'"),
+    "a name of the provider's that ends nowhere": ("acme-labs/film/v1", "acme-labs/film/", "key 'remote'"),
+    "results that never last": ('key = "ACME_KEY"', "results_seconds = 0", "key 'results_seconds'"),
+    "results that last for a switch": ('key = "ACME_KEY"', "results_seconds = true", "key 'results_seconds'"),
+    "jobs that end before they begin": ('key = "ACME_KEY"', "longest_seconds = -1", "key 'longest_seconds'"),
+    "pictures that are never kept": (
+        'key = "ACME_KEY"',
+        "pictures = { kept_seconds = 0 }",
+        "key 'pictures.kept_seconds'",
+    ),
+    "a key for every host of a country": ('key = "ACME_KEY"', 'key_hosts = ["com"]', "key 'key_hosts.0'"),
+    "a key for an address": ('key = "ACME_KEY"', 'key_hosts = ["https://acme.example"]', "key 'key_hosts.0'"),
+    "a key that goes nowhere": ('key = "ACME_KEY"', 'key_as = "Authorization: Key"', "key 'key_as'"),
+    "a key that goes twice": ('key = "ACME_KEY"', 'key_as = "X-Key: {}{}"', "key 'key_as'"),
+    "a key without a header": ('key = "ACME_KEY"', 'key_as = "{}"', "key 'key_as'"),
+    "a key with a header of its own after it": (
+        'key = "ACME_KEY"',
+        'key_as = "X-Key: {}\\r\\nX-Other: 1"',
+        "key 'key_as'",
+    ),
+    "an unknown path": (
+        'dialect = "local"',
+        'dialect = "local"\npaths = { sumbit = "/v1" }',
+        "key 'paths.sumbit': dialect 'local' has no such path; it has none",
+    ),
+    "an unknown path of a dialect that has some": (
+        'dialect = "local"',
+        'dialect = "baicai"\nbase_url = "https://acme.example"\npaths = { sumbit = "/v1" }',
+        "dialect 'baicai' has no such path; it has result, status, submit, upload",
+    ),
+    "no address where there must be one": (
+        'dialect = "local"',
+        'dialect = "wavespeed"',
+        "key 'base_url': dialect 'wavespeed' needs it",
+    ),
+    "a name that the dialect sends itself": (
+        'dialect = "local"',
+        'dialect = "siliconflow"\nbase_url = "https://acme.example"',
+        "model 'film-1': 'model' is what the dialect or the call itself sends",
+        ("loop = {", "model = {"),
+    ),
+    "the header the key travels in": (
+        'key = "ACME_KEY"',
+        'key_as = "X-Acme: {}"',
+        "model 'film-1': 'header:x-acme' is what the dialect or the call itself sends",
+        ("loop = {", 'loop = { wire = "header:x-acme",'),
+    ),
+    "a header of the call itself": (
+        "loop = {",
+        'loop = { wire = "header:Host",',
+        "model 'film-1': 'header:Host' is what the dialect or the call itself sends",
+    ),
+    "a list and an entry of it": (
+        "loop = {",
+        'images = { type = "list" }\nloop = {',
+        "'images' and 'images[0]' want the same place in a request of mode i2v",
+        ('"start_image"', '"images[0]"'),
+    ),
+    "a table and an entry of it": (
+        "loop = {",
+        'loop = { wire = "prompt.loop",',
+        "'prompt' and 'prompt.loop' want the same place in a request of mode i2v",
+    ),
+    "what is fixed inside an input": (
+        'confidence = "M"',
+        'confidence = "M"\nfixed = { "loop.count" = 5 }',
+        "'loop' and 'loop.count' want the same place",
+    ),
+    "a list that is a table": (
+        "loop = {",
+        'loop = { wire = "start_image.loop",',
+        "'start_image.loop' and 'start_image[0]' want the same place",
+        ('"start_image"', '"start_image[0]"'),
+    ),
+    "two inputs under one name": (
+        'wire = "seconds"',
+        'wire = "seed"',
+        "inputs.duration and inputs.seed have the same wire name in mode i2v",
+    ),
+    "two options under one name": (
+        "loop = {",
+        'loop = { wire = "style",',
+        "options.loop and options.style have the same wire name in mode i2v",
+    ),
+    "one name for two things that are both needed": (
+        "loop = {",
+        'loop = { required = true, wire = "prompt",',
+        "prompt and loop have the same wire name, and mode i2v needs both",
+    ),
     "an address without TLS": (
         'dialect = "local"',
         'dialect = "local"\nbase_url = "http://acme.example"',
@@ -245,14 +343,46 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("before", "after", "named"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_is_named_by_file_model_and_key(before: str, after: str, named: str, tmp_path: Path):
-    assert before in ACME
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_named_by_file_model_and_key(mistake: tuple[Any, ...], tmp_path: Path):
+    """A mistake is a piece of the file, what it becomes, what is said of it, and other pieces that change with it."""
+    before, after, named, *more = mistake
+    text = ACME
+    for old, new in ((before, after), *more):
+        assert old in text
+        text = text.replace(old, new, 1)
     with pytest.raises(InvalidCatalogue) as caught:
-        loaded(tmp_path / "more", ACME.replace(before, after, 1))
+        loaded(tmp_path / "more", text)
 
     assert f"{tmp_path / 'more' / 'acme.toml'}: " in str(caught.value)
     assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('key = "ACME_KEY"', 'key = "ACME_KEY"\nkey_as = "Authorization: Key {}"'),
+        ('key = "ACME_KEY"', 'key = "ACME_KEY"\nkey_as = "X-Acme-Key: {}"'),
+        ('key = "ACME_KEY"', 'key = "ACME_KEY"\nkey_hosts = ["files.acme.example"]'),
+        ("loop = {", 'loop = { wire = "header:X-Loop",'),
+        ("fps = {", 'frames = { type = "integer", wire = "seconds" }\nfps = {'),
+        ('"start_image"', '"input.images[0]"'),
+        ("acme-labs/film/v1", "acme_labs/Film-1.5:2@latest"),
+    ],
+)
+def test_what_only_looks_like_a_mistake_is_taken(before: str, after: str, tmp_path: Path):
+    assert before in ACME
+    assert loaded(tmp_path / "more", ACME.replace(before, after, 1)).providers["acme"].models
+
+
+def test_the_dialects_of_the_catalogue_are_those_that_are_spoken():
+    assert dialects.PATHS.keys() == DIALECTS
+    assert dialects.OWN_WORDS.keys() < DIALECTS
+    assert dialects.PATHS["baicai"] == BAICAI_PATHS.keys()
+
+
+def test_a_key_travels_as_a_bearer_unless_the_file_says_otherwise():
+    assert {provider.key_as for provider in OURS.providers.values()} == {"Authorization: Bearer {}"}
 
 
 def test_a_model_that_is_no_table_is_named_by_its_place(tmp_path: Path):
@@ -338,8 +468,9 @@ def test_many_models_are_not_all_listed_in_an_error():
     with pytest.raises(UnknownModel) as caught:
         OURS.find("?")
 
-    assert "and 14 more, which list_models shows" in str(caught.value)
-    assert len(str(caught.value)) < 800
+    listed = [each.id for each in OURS.models() if each.id in str(caught.value)]
+    assert len(listed) == catalog.MANY
+    assert f"and {len(list(OURS.models())) - len(listed)} more, which list_models shows" in str(caught.value)
 
 
 @pytest.mark.parametrize("listed", list(OURS.models()), ids=lambda listed: listed.id)

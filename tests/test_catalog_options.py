@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyframe_mcp import catalog
-from keyframe_mcp.catalog import Listed
+from keyframe_mcp.catalog import Listed, strangers
 from keyframe_mcp.catalog.inputs import Input
 from keyframe_mcp.catalog.limits import read, spelled
 from keyframe_mcp.catalog.requests import Checked, check
@@ -302,6 +302,35 @@ def test_no_option_reaches_a_header_or_the_inside_of_another(name: str, opened: 
 def test_no_open_option_stands_in_for_what_the_catalogue_knows(name: str, opened: Listed):
     """What is fixed, and an option of another mode."""
     assert "has no such input" in refused(opened, **{name: 7})[f"options.{name}"]
+
+
+@pytest.mark.parametrize("name", ["images", "task_type"])
+def test_no_open_option_takes_a_place_that_is_taken(name: str, tmp_path: Path):
+    """The list a picture is in, and what is fixed at the top."""
+    listed = film(tmp_path, is_open=True)
+    bare = listed.model.model_copy(update={"prefix": "input." if name == "images" else ""})
+
+    refusal = strangers.refusal(listed.id, bare, Inputs.model_validate({"mode": "t2v"}), name, "x")
+    assert "has no such input" in str(refusal)
+
+
+@pytest.mark.parametrize("name", ["model", "selected_model", "version"])
+def test_no_open_option_says_which_model_runs(name: str, opened: Listed):
+    bare = opened.model.model_copy(update={"prefix": ""})
+
+    refusal = strangers.refusal(opened.id, bare, Inputs.model_validate({"mode": "t2v"}), name, "another/model")
+    assert "has no such input" in str(refusal)
+
+
+@pytest.mark.parametrize("where", ["prompt", "options"])
+def test_bytes_in_a_text_are_refused_and_in_a_picture_taken(where: str, closed: Listed):
+    data = "data:image/png;base64,AAAA"
+    given_inputs: dict[str, Any] = {"prompt": data} if where == "prompt" else {"options": {"lora_url": data}}
+    (problem,) = asked(closed, **given_inputs).problems
+
+    assert "a data: URI does not work here" in problem.message
+    assert asked(closed, mode="i2v", image=data).problems == ()
+    assert refused(closed, loras=[data])["options.loras"].startswith("data: URIs do not work here")
 
 
 @pytest.mark.parametrize("value", [math.inf, [math.nan], {"a": math.inf}])

@@ -211,7 +211,54 @@ def test_the_shape_is_chosen_among_what_the_resolution_has(free: Listed):
 def test_what_the_caller_said_is_not_second_guessed():
     portrait = {"first_image": (576, 1024)}
     for found in (asked(WAN, portrait, aspect_ratio="16:9"), asked(WAN, portrait, options={"size": "832*480"})):
-        assert (found.wire["size"], found.warnings) == ("832*480", ())
+        assert found.wire["size"] == "832*480"
+        assert not [each for each in found.warnings if "was chosen" in each]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "ratio"),
+    [
+        (WAN, (576, 1024), "16:9"),
+        (WAN, (1024, 576), "9:16"),
+        (FRAMEPACK, (900, 720), "16:9"),  # 16:9 is 1.42 times as wide
+        ("local/camera", (3000, 720), "21:9"),
+    ],
+)
+def test_an_aspect_ratio_far_from_the_first_picture_is_pointed_out(name: str, shape: tuple[int, int], ratio: str):
+    argument = "first_image" if name == WAN else "image"
+    found = asked(name, {argument: shape}, aspect_ratio=ratio)
+
+    assert found.problems == ()
+    assert found.warnings == (
+        f"{argument} ({shape[0]}x{shape[1]}) is far from {ratio}; it will be cropped or stretched",
+    )
+
+
+@pytest.mark.parametrize("shape", [(1280, 720), (1100, 720), (1590, 720), (0, 0)])
+def test_an_aspect_ratio_near_the_first_picture_is_not(shape: tuple[int, int]):
+    assert asked(FRAMEPACK, {"image": shape}, aspect_ratio="16:9").warnings == ()
+
+
+def test_the_shape_of_the_last_picture_is_compared_with_the_first_and_not_with_the_aspect_ratio():
+    pictures = {"first_image": (1280, 720), "last_image": (576, 1024)}
+
+    assert len(asked(WAN, pictures, aspect_ratio="16:9").warnings) == 1
+
+
+def test_a_model_without_aspect_ratios_is_told_nothing_of_shapes():
+    kling = "wavespeed/kling-v1.6-i2v-pro"
+
+    assert asked(kling, {"image": (576, 1024)}).warnings == ()
+
+
+def test_an_aspect_ratio_the_model_makes_nothing_of_is_compared_with_nothing():
+    vidu = OURS.find("baicai/viduq2-pro-flf2v-fast")
+    request = Inputs.model_validate(
+        {"mode": "flf2v", "first_image": "a", "last_image": "b", "prompt": "a fox", "aspect_ratio": "16:9"}
+    )
+    found = check(vidu.id, vidu.model, request, shapes={"first_image": (576, 1024)})
+
+    assert [each for each in found.warnings if "cropped" in each] == []
 
 
 def test_an_aspect_ratio_of_its_own_follows_the_picture_too():

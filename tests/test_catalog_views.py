@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from keyframe_mcp import catalog
 from keyframe_mcp.catalog import Listed
+from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.catalog.inputs import Entry
+from keyframe_mcp.cli.doctor import catalogue
 from keyframe_mcp.docs import fields, providers
 from keyframe_mcp.server.model_views import InputView, ModelsView, ModelView, model_view
+from studio import settings_in
 
 OURS = catalog.load()
 EVERY = list(OURS.models())
@@ -28,7 +34,7 @@ def inputs(view: ModelView) -> dict[str, InputView]:
 def test_the_list_of_models_stays_small():
     views = [model_view(each, configured=False, whole=False) for each in EVERY]
 
-    assert len(json.dumps(ModelsView(models=views, next_step="...").data())) < 9_000
+    assert len(json.dumps(ModelsView(models=views, next_step="...").data())) < 350 * len(views)
 
 
 def test_one_model_whole_stays_readable():
@@ -155,3 +161,34 @@ def test_every_field_of_a_catalogue_file_is_explained(table: type[Entry]):
 
     assert found.keys() == table.model_fields.keys()
     assert all(about.endswith(".") for about in found.values())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(86_400, "1 day"), (604_800, "7 days"), (3600, "1 h"), (600, "10 min"), (90_000, "25 h"), (61, "61 s")],
+)
+def test_a_time_is_in_the_largest_unit_that_fits(seconds: int, words: str):
+    assert providers.duration(seconds) == words
+
+
+def acme(**facts: Any) -> Provider:
+    """A provider on the network."""
+    told = {"name": "Acme", "dialect": "wavespeed", "base_url": "https://acme.example", "docs": "-", "key": "ACME_KEY"}
+    return Provider.model_validate({**told, "models": [], **facts})
+
+
+def test_how_the_key_travels_is_shown_where_it_is_not_as_usual():
+    assert "Key: `ACME_KEY`" in list(providers.provider_lines(acme()))
+    assert "Key: `ACME_KEY`, sent as `X-Key: {}`" in list(providers.provider_lines(acme(key_as="X-Key: {}")))
+
+
+def test_a_provider_that_takes_only_urls_of_pictures_is_shown_as_one():
+    assert "only as public https URLs" in providers.pictures(acme(pictures={"by": "url"}))
+    assert "in the request, as `data:` URIs" in providers.pictures(acme())
+
+
+def test_doctor_counts_one_model_and_many_models(tmp_path: Path):
+    told = catalogue(settings_in(tmp_path))
+
+    assert "baicai (1 model)" in told
+    assert re.search(r"wavespeed \(\d+ models\)", told)

@@ -168,13 +168,13 @@ async def test_a_result_that_is_no_video_fails_and_leaves_no_file(tmp_path: Path
         (tmp_path / "made.mp4").write_text("<html>gone</html>")
         studio.provider.on_check = lambda _: done(tmp_path / "made.mp4")
         task_id = await studio.start()
-        for _ in range(3):
+        for _ in range(6):
             await studio.steps.advance(task_id)
 
         task = await studio.store.get(task_id)
         assert task.status is Status.FAILED
         assert task.failure is not None
-        assert task.failure.kind == "unreadable_video"
+        assert task.failure.kind == "unexpected_reply"
         assert not (tmp_path / "out").exists()
 
 

@@ -216,7 +216,6 @@ async def test_a_provider_that_refuses_a_picture_fails_the_task_and_gets_no_job(
     [
         (ProviderUnavailable("it is in trouble"), 10),
         (ProviderBusy("slow down", retry_after=7), 7),
-        (UnexpectedReply("<html>"), 10),
         (PermissionError(13, "Permission denied"), 10),
     ],
 )

@@ -20,7 +20,11 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client, StdioServerParameters
 from mcp.server import MCPServer
 
+from emulators.faults import Silence
+from emulators.replicate import Replicate
 from keyframe_mcp.server.stdio import lowlevel
+from keyframe_mcp.store.sqlite import SqliteStore
+from keyframe_mcp.task import Status
 
 MODERN = {
     "_meta": {
@@ -32,9 +36,9 @@ MODERN = {
 HANDSHAKE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "a host", "version": "1"}}
 
 
-def environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path, **more: str) -> dict[str, str]:
     kept = {"KEYFRAME_OUTPUT_DIR": str(folder / "out"), "KEYFRAME_STATE_DIR": str(folder / "state")}
-    return {name: value for name, value in os.environ.items() if not name.startswith("KEYFRAME_")} | kept
+    return {name: value for name, value in os.environ.items() if not name.startswith("KEYFRAME_")} | kept | more
 
 
 class Pipe:
@@ -71,9 +75,9 @@ class Pipe:
 
 
 @asynccontextmanager
-async def server(folder: Path) -> AsyncGenerator[Pipe]:
+async def server(folder: Path, **more: str) -> AsyncGenerator[Pipe]:
     process = await anyio.open_process(
-        [sys.executable, "-m", "keyframe_mcp"], env=environment(folder), cwd=folder, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "keyframe_mcp"], env=environment(folder, **more), cwd=folder, stderr=subprocess.DEVNULL
     )
     try:
         yield Pipe(process)
@@ -222,3 +226,29 @@ def test_a_server_that_cannot_start_says_why_in_a_sentence(tmp_path: Path):
 
 def test_the_sdk_still_has_the_server_beneath_where_we_look_for_it():
     assert callable(lowlevel(MCPServer("any")).run)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+async def test_a_signal_waits_for_the_answer_to_a_job_that_is_being_sent(tmp_path: Path):
+    async with Replicate() as provider:
+        provider.next("submit", Silence(recorded=True))
+        chosen = {"KEYFRAME_REPLICATE_BASE_URL": provider.base_url, "REPLICATE_API_TOKEN": "emulated-key"}
+        async with server(tmp_path, **chosen) as pipe:
+            await pipe.ask("initialize", HANDSHAKE)
+            await pipe.send("notifications/initialized")
+            words = {"prompt_start": "a", "prompt_end": "b", "model": "replicate/stable-diffusion-animation"}
+            started = await pipe.ask("tools/call", {"name": "generate_animation", "arguments": words})
+            task_id = started["result"]["structuredContent"]["task_id"]
+            await provider.until_asked("submit")
+            pipe.process.send_signal(signal.SIGTERM)
+            with anyio.move_on_after(2.5) as waiting:  # longer than an idle server takes to leave
+                await pipe.process.wait()
+            assert waiting.cancelled_caught
+            provider.release()
+            with anyio.fail_after(20):
+                assert await pipe.process.wait() == 0
+
+        store = SqliteStore(tmp_path / "state" / "tasks.db", time.time)
+        task = await store.get(task_id)
+        await store.aclose()
+        assert (task.status, task.remote_id) == (Status.RUNNING, provider.jobs[0].id)

@@ -7,14 +7,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 
-from emulators.faults import Answer, Reset, web_page
+from emulators.faults import Answer, Reset, Silence, web_page
+from emulators.replicate import Replicate
 from emulators.results import MP4
 from emulators.siliconflow import SiliconFlow
-from keyframe_mcp.adapters.base import Accepted, Report
+from keyframe_mcp.adapters.base import Accepted, Job, Report, Sent
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.catalog.entries import Provider
+from keyframe_mcp.engine.pace import PACE
 from keyframe_mcp.errors import (
     ContentRejected,
     GenerationFailed,
@@ -26,8 +30,8 @@ from keyframe_mcp.errors import (
     UnexpectedReply,
 )
 from keyframe_mcp.server.views import TaskView
-from keyframe_mcp.task import Cost, Failure, Output, Status, Task
-from studio import ME, PAID_PROVIDER, ScriptedProvider, Studio, open_studio
+from keyframe_mcp.task import Cost, Failure, Inputs, Mode, Output, Status, Task
+from studio import ME, PAID_PROVIDER, ScriptedProvider, Studio, open_server_inside, open_studio, picture
 
 RUNNING = Report(status=Status.RUNNING, native_status="rendering")
 
@@ -190,7 +194,7 @@ async def test_success_without_a_file_is_asked_about_once_more(tmp_path: Path):
         reports = [RUNNING, made(failure=missing), made(clip)]
         studio.provider.on_check = lambda _: reports.pop(0)
         task = await advanced(studio, await studio.start(), 3)
-        assert (task.status, task.native_status, task.failure) == (Status.RUNNING, "completed", None)
+        assert (task.status, task.native_status, task.failure) == (Status.RUNNING, "completed", missing)
 
         task = await advanced(studio, task.id, 2)
         assert (task.status, task.failure) == (Status.SUCCEEDED, None)
@@ -395,3 +399,166 @@ async def test_what_is_no_video_however_often_it_is_fetched_fails_the_task_with_
         assert "no video" in task.failure.message
         assert len(host.asked("download")) == 4
         assert not (tmp_path / "out" / f"{task_id}.mp4").exists()
+
+
+async def test_a_job_the_provider_disowns_is_said_to_be_missing_and_comes_back_when_it_is_known_again(tmp_path: Path):
+    provider = ScriptedProvider(on_check=lambda _: ProviderRefused("prediction not found"))
+    async with open_studio(tmp_path, provider) as studio:
+        task = await advanced(studio, await studio.start(), 2)
+        assert task.status is Status.RUNNING
+        studio.clock.now += PACE.disowned - 1
+        assert (await advanced(studio, task.id)).status is Status.RUNNING
+        studio.clock.now += 1
+        task = await advanced(studio, task.id)
+        assert task.status is Status.UNKNOWN
+        assert task.failure is not None
+        assert task.failure.kind == "job_lost"
+        assert str(task.remote_id) in TaskView.of(task).next_step
+
+        assert (await advanced(studio, task.id)).status is Status.UNKNOWN
+        provider.on_check = lambda _: RUNNING
+        task = await advanced(studio, task.id)
+        assert (task.status, task.failure, task.unheard_since) == (Status.RUNNING, None, None)
+        assert len(provider.jobs) == 1
+
+
+async def test_silence_is_borne_for_hours_and_one_answer_ends_it(tmp_path: Path):
+    provider = ScriptedProvider(on_check=lambda _: ProviderUnavailable("no route"))
+    async with open_studio(tmp_path, provider) as studio:
+        task_id = await studio.start()
+        await advanced(studio, task_id, 2)
+        studio.clock.now += PACE.silence - 1
+        assert (await advanced(studio, task_id)).status is Status.RUNNING
+        provider.on_check = lambda _: RUNNING
+        assert (await advanced(studio, task_id)).unheard_since is None
+        provider.on_check = lambda _: ProviderUnavailable("no route")
+        studio.clock.now += PACE.silence - 1
+        assert (await advanced(studio, task_id)).status is Status.RUNNING
+        studio.clock.now += PACE.silence
+        assert (await advanced(studio, task_id)).status is Status.UNKNOWN
+
+
+async def test_a_missing_job_is_asked_after_a_few_times_and_then_left(tmp_path: Path):
+    provider = ScriptedProvider(on_check=lambda _: ProviderRefused("prediction not found"))
+    async with open_studio(tmp_path, provider) as studio:
+        task_id = await studio.start()
+        await advanced(studio, task_id, 2)
+        studio.clock.now += PACE.disowned
+        delay = await studio.steps.advance(task_id)
+        waited = [delay]
+        while delay is not None and len(waited) < 20:
+            delay = await studio.steps.advance(task_id)
+            waited.append(delay)
+
+        assert waited == [*PACE.looks, None]
+
+
+async def test_an_answer_to_a_submission_that_cannot_be_read_never_says_try_again(tmp_path: Path):
+    async with open_studio(tmp_path, ScriptedProvider(on_submit=lambda _: UnexpectedReply("<html>"))) as studio:
+        task = await advanced(studio, await studio.start())
+
+        assert task.status is Status.UNKNOWN
+        assert task.failure is not None
+        assert task.failure.kind == "submission_uncertain"
+        assert "<html>" in task.failure.message
+        assert "not sent again" in task.failure.message
+
+
+async def test_trouble_of_a_task_that_goes_on_advises_nobody_to_start_again(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        studio.provider.on_check = lambda _: ProviderUnavailable("no route")
+        view = TaskView.of(await advanced(studio, await studio.start(), 2))
+
+        assert view.error is not None
+        assert not view.error.retryable
+        assert "Do not start it again" in view.error.fix
+
+
+async def test_a_mistake_of_ours_is_shown_on_the_task_and_tried_again(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        studio.provider.on_check = lambda _: ZeroDivisionError("ours")
+        task_id = await studio.start()
+        await studio.steps.advance(task_id)
+        assert await studio.steps.advance(task_id) == PACE.trouble
+        task = await studio.store.get(task_id)
+        assert task.failure is not None
+        assert "ZeroDivisionError" in task.failure.message
+        studio.provider.on_check = lambda _: RUNNING
+
+        assert (await advanced(studio, task_id)).failure is None
+
+
+async def test_a_job_of_unknown_fate_is_looked_for_with_what_stood_for_its_pictures(tmp_path: Path):
+    provider = ScriptedProvider(on_submit=lambda _: SubmissionUncertain())
+    looked: list[Job] = []
+    provider.on_find = lambda job, _: looked.append(job)
+    async with open_studio(tmp_path, provider) as studio:
+        names = [str(picture(tmp_path / f"{name}.png", shade)) for name, shade in (("first", 90), ("last", 200))]
+        request = Inputs(mode=Mode.FLF2V, first_image=names[0], last_image=names[1])
+        task_id = (await studio.engine.start(ME, request, model="paid/film")).task.id
+        await advanced(studio, task_id, 2)
+
+        (sent,), (job,) = provider.jobs, looked
+        assert job.wire == sent.wire
+        assert str(sent.wire["first_image"]).startswith("https://provider.test/")
+
+
+async def test_bytes_that_stood_for_a_picture_are_not_kept(tmp_path: Path):
+    provider = ScriptedProvider(on_submit=lambda _: SubmissionUncertain())
+    provider.on_send = lambda _: Sent(text="data:image/png;base64,QUJD")
+    async with open_studio(tmp_path, provider) as studio:
+        names = [str(picture(tmp_path / f"{name}.png", shade)) for name, shade in (("first", 90), ("last", 200))]
+        request = Inputs(mode=Mode.FLF2V, first_image=names[0], last_image=names[1])
+        task_id = (await studio.engine.start(ME, request, model="paid/film")).task.id
+        task = await advanced(studio, task_id)
+
+        assert task.sent_pictures == {"first_image": "", "last_image": ""}
+        assert "QUJD" not in task.model_dump_json()
+
+
+async def test_what_was_uploaded_is_not_used_again_once_the_provider_could_not_read_it(tmp_path: Path):
+    unread = Report(status=Status.FAILED, failure=Failure.of(ProviderRefused("no picture")), is_picture_gone=True)
+    provider = ScriptedProvider(on_check=lambda _: unread)
+    async with open_studio(tmp_path, provider) as studio:
+        names = [str(picture(tmp_path / f"{name}.png", shade)) for name, shade in (("first", 90), ("last", 200))]
+        request = Inputs(mode=Mode.FLF2V, first_image=names[0], last_image=names[1])
+        for _ in range(2):
+            task_id = (await studio.engine.start(ME, request, model="paid/film")).task.id
+            assert (await advanced(studio, task_id, 2)).status is Status.FAILED
+
+        assert len(provider.sent) == 4
+
+
+async def test_a_video_much_shorter_than_asked_for_is_pointed_out(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        clip = (await studio.clip()).as_uri()
+        studio.provider.on_check = lambda _: made(clip)
+        task = await advanced(studio, await studio.start(duration=10), 3)
+
+        assert task.status is Status.SUCCEEDED
+        assert "the video has 1 s; 10 s were asked for" in task.warnings
+
+
+async def test_the_answer_to_a_job_that_is_being_sent_is_waited_for_when_the_server_closes(tmp_path: Path):
+    request = Inputs(mode=Mode.ANIMATION, prompt_start="a", prompt_end="b")
+    async with Replicate() as provider, anyio.create_task_group() as tasks:
+        environment = {"KEYFRAME_REPLICATE_BASE_URL": provider.base_url, "REPLICATE_API_TOKEN": "emulated-key"}
+        environment["KEYFRAME_ALLOW_LOOPBACK"] = "1"
+        provider.next("submit", Silence(recorded=True))
+        async with open_server_inside(tmp_path, **environment) as application:
+            task = (await application.engine.start(ME, request, model="replicate/stable-diffusion-animation")).task
+            await provider.until_asked("submit")
+            assert application.is_sending()
+            tasks.start_soon(release_while_closing, provider)
+        async with open_server_inside(tmp_path, **environment) as application:
+            seen = [task async for (task,) in application.engine.follow([task.id], ME, 30)]
+
+        assert seen[-1].status is Status.SUCCEEDED
+        assert len(provider.jobs) == len(provider.asked("submit")) == 1
+
+
+async def release_while_closing(provider: Replicate) -> None:
+    """Answer once the server has had many a turn to close what it should not."""
+    for _ in range(200):
+        await anyio.lowlevel.checkpoint()
+    provider.release()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from keyframe_mcp.errors import ProviderBusy
+from keyframe_mcp.errors import InvalidInput, ProviderBusy
 from keyframe_mcp.task import NEXT, Failure, Inputs, Mode, Status, Task
 
 FINAL = [status for status in Status if status.is_final]
@@ -109,3 +109,40 @@ def a_task() -> Task:
         created_at=1.0,
         updated_at=1.0,
     )
+
+
+NUMBERS = ["duration", "seed", "num_inference_steps", "guidance_scale", "num_outputs"]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [True, False])
+def test_a_switch_is_no_number(name: str, value: bool):
+    with pytest.raises(ValidationError, match="True and false are not numbers"):
+        Inputs.model_validate({"mode": "t2v", name: value})
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_may_be_written_as_text(name: str):
+    assert getattr(Inputs.model_validate({"mode": "t2v", name: "1"}), name) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"prompt": "a fox \ud83d"}, "prompt"),
+        ({"first_image": "\udc00.png"}, "first_image"),
+        ({"options": {"style": "\ud83d"}}, "options.style"),
+        ({"options": {"shots": [{"prompt": "\ud83d"}]}}, "options.shots"),
+        ({"options": {"\ud83d": 1}}, r"options.\ud83d"),
+    ],
+)
+def test_half_a_character_is_refused_with_the_argument_it_is_in(given: dict[str, object], named: str):
+    with pytest.raises(InvalidInput) as caught:
+        Inputs.model_validate({"mode": "t2v"} | given)
+
+    assert [problem.argument for problem in caught.value.problems] == [named]
+    assert str(caught.value).isascii()
+
+
+def test_whole_characters_of_any_plane_are_text():
+    assert Inputs.model_validate({"mode": "t2v", "prompt": "a 🦊", "options": {"é": ["🦊"]}}).prompt == "a 🦊"

@@ -252,6 +252,13 @@ async def test_a_task_that_is_not_done_cannot_be_used_and_the_error_says_when(tm
         await ask(client, "cancel_task", task_id=started["task_id"])
 
 
+@pytest.mark.parametrize("task_id", ["kf_nope", "\ud83d", "ä", "", " ", "task:\x00"])
+async def test_an_id_no_task_has_is_said_to_be_unknown_whatever_it_is(tmp_path: Path, task_id: str):
+    async with client_in(tmp_path) as client:
+        assert "task" in await refused(client, "get_task", task_id=task_id)
+        assert "task" in await refused(client, "cancel_task", task_id=task_id)
+
+
 async def test_models_are_listed_in_short_and_shown_whole(tmp_path: Path):
     async with client_in(tmp_path) as client:
         short = await ask(client, "list_models", mode="flf2v")
@@ -273,7 +280,7 @@ async def test_over_a_socket_paths_are_refused(tmp_path: Path):
             ("view_video", {"source": "a.png"}),
             ("join_videos", {"sources": ["a.png", "a.png"]}),
         ):
-            assert "paths work only where" in await refused(client, tool, **arguments)
+            assert "paths work over stdio only" in await refused(client, tool, **arguments)
 
 
 async def test_over_a_socket_a_film_can_still_be_made_seen_and_continued(tmp_path: Path):

@@ -66,6 +66,8 @@ class Application:
     configured: frozenset[str]
     stop: Callable[[], Awaitable[None]]
     """Stop the work and finish the writes; for when the process has to leave at once."""
+    is_sending: Callable[[], bool]
+    """Whether a job is on its way to a provider, whose answer is worth waiting for."""
 
 
 @asynccontextmanager
@@ -116,20 +118,25 @@ async def open_application(
             tasks.start_soon(runner.run)
 
         async def stop() -> None:
-            if works:
-                await runner.stop()
-            for adapter in adapters.values():
-                await adapter.aclose()
+            await put_down(runner if works else None, adapters)
             await workshop.aclose()
             await renderers.aclose()
             await store.aclose()
 
         try:
-            yield Application(engine, settings, frozenset(adapters), stop)
+            yield Application(engine, settings, frozenset(adapters), stop, steps.sending.is_any)
         finally:
-            for adapter in adapters.values():
-                await adapter.aclose()
+            with anyio.CancelScope(shield=True):
+                await put_down(runner if works else None, adapters)
             tasks.cancel_scope.cancel()
+
+
+async def put_down(runner: EmbeddedRunner | None, adapters: Mapping[str, Adapter]) -> None:
+    """First the work, then what it works with: a job that is being sent must hear its answer."""
+    if runner is not None:
+        await runner.stop()
+    for adapter in adapters.values():
+        await adapter.aclose()
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ KeyframeError
     ├── SubmissionUncertain
     ├── UnexpectedReply
     ├── GenerationFailed
+    ├── JobLost
     ├── ResultGone
     └── RenderFailed
 """
@@ -211,6 +212,12 @@ class GenerationFailed(ProviderError):
 
     fix = "Try again, which is a new job, or choose another model."
     retryable = True
+
+
+class JobLost(ProviderError):
+    """The provider took the job, and has not said for too long how it is doing."""
+
+    fix = "Look for the job in the provider's own list before paying again; it may have been made."
 
 
 class ResultGone(ProviderError):

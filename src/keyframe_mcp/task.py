@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from keyframe_mcp.errors import KeyframeError
+from keyframe_mcp.errors import InvalidInput, KeyframeError, Problem
 
 
 class Mode(StrEnum):
@@ -82,11 +84,22 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
+def no_switch(value: object) -> object:
+    """Whatever is not true or false, which would pass for 1 and 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("switch", "True and false are not numbers; give a number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(no_switch)]
+Number = Annotated[float, BeforeValidator(no_switch)]
+
+
 class Inputs(Record):
     """One request in our words. A field left as None is the model's business.
 
-    `first_image`, `last_image` and `image` are references: a path, an https URL or `task:<id>`.
-    `duration` is in seconds.
+    `first_image`, `last_image` and `image` are references: a path, an https URL, `task:<id>`, `output:<name>` or a
+    `data:` URI. `duration` is in seconds. Raises `InvalidInput` for text that is none.
     """
 
     mode: Mode
@@ -97,19 +110,39 @@ class Inputs(Record):
     first_image: str | None = None
     last_image: str | None = None
     image: str | None = None
-    duration: float | None = None
+    duration: Number | None = None
     resolution: str | None = None
     aspect_ratio: str | None = None
-    seed: int | None = None
-    num_inference_steps: int | None = None
-    guidance_scale: float | None = None
-    num_outputs: int | None = None
+    seed: Whole | None = None
+    num_inference_steps: Whole | None = None
+    guidance_scale: Number | None = None
+    num_outputs: Whole | None = None
     options: dict[str, Any] = Field(default_factory=dict[str, Any])
     """Further parameters of the one model, in its own spelling."""
+
+    @model_validator(mode="after")
+    def text_can_be_written(self) -> Self:
+        """JSON can spell half a character, which no file, database or request can hold."""
+        options = {f"options.{ascii(name)[1:-1]}": {name: value} for name, value in self.options.items()}
+        if broken := [name for name, value in (self.given() | options).items() if not can_be_written(value)]:
+            why = "it has half a character (a lone surrogate such as \\ud83d); write the whole character"
+            raise InvalidInput(problems=[Problem(name, why) for name in broken])
+        return self
 
     def given(self) -> dict[str, Any]:
         """The unified fields the caller set, `options` apart."""
         return self.model_dump(exclude_none=True, exclude={"mode", "options"})
+
+
+def can_be_written(value: object) -> bool:
+    """Whether all text in a value can be encoded. What is no JSON at all is for others to refuse."""
+    try:
+        (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
+    except UnicodeEncodeError:
+        return False
+    except (TypeError, ValueError, RecursionError):
+        return True
+    return True
 
 
 ImageFormat = Literal["png", "jpeg", "webp", "gif", "bmp", "tiff"]
@@ -191,6 +224,8 @@ class Task(Record):
     attempt: int = 0
     sent_at: float | None = None
     """When the attempt to send it began, in seconds since the epoch."""
+    sent_pictures: dict[str, str] = Field(default_factory=dict[str, str])
+    """What stood for each picture in the last attempt, by wire name; empty where it was the bytes themselves."""
     looks: int = 0
     """How often it was looked for in the provider's list, after an attempt of unknown fate."""
     remote_id: str | None = None
@@ -201,6 +236,8 @@ class Task(Record):
     remote_outputs: tuple[str, ...] = ()
     remote_expires_at: float | None = None
     """When the provider deletes `remote_outputs`, in seconds since the epoch, as far as it says so."""
+    unheard_since: float | None = None
+    """Since when every question about the job went unanswered, in seconds since the epoch."""
     asked_where: int = 0
     """How often the provider was asked for a new address of the result."""
     seed: int | None = None

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from keyframe_mcp import catalog as catalogs
+from keyframe_mcp.adapters import dialect_of
 from keyframe_mcp.adapters.base import Accepted, Job, Report
 from keyframe_mcp.adapters.dialect import Call
+from keyframe_mcp.adapters.http import Access, HttpAdapter
+from keyframe_mcp.settings import base_url_variable
+from studio import Clock
+
+KEY = "sk-not-to-be-seen-0123456789"
+PROVIDERS = catalogs.load().providers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,3 +56,38 @@ EXAMPLES: dict[str, Example] = {
     if path.stem != "__init__"
 }
 """By the id of the provider in the catalogue."""
+
+
+class Remote:
+    """Stands in for the network: gives out replies in order, and remembers what it was asked."""
+
+    def __init__(self, *replies: httpx.Response | Exception) -> None:
+        self.replies = list(replies)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        reply = self.replies.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    @property
+    def calls(self) -> list[tuple[str, str, Any]]:
+        """Method, path and JSON of everything that was asked."""
+        return [(request.method, request.url.path, json.loads(request.content or b"null")) for request in self.requests]
+
+
+def reply(body: Any, status: int = 200, **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(status, json=body, headers=named)
+
+
+def connected(
+    name: str, remote: Remote, folder: Path, *, base_url: str | None = None, key: str | None = KEY, **changes: Any
+) -> HttpAdapter:
+    """The adapter of a provider of the catalogue, with some of its facts changed."""
+    provider = PROVIDERS[name].model_copy(update=changes)
+    access = Access(base_url=base_url or provider.base_url or "", variable=base_url_variable(name), key=key)
+    dialect = dialect_of(provider.dialect)(provider)
+    return HttpAdapter(dialect, access, folder / "spool", Clock(), httpx.MockTransport(remote))

@@ -128,7 +128,7 @@ class Baicai(Emulator):
     def finish(self, job: Job) -> None:
         """As many films as were asked for."""
         count = int(job.inputs["input"].get("number_of_videos", 1))
-        job.outputs = [self.publish(self.film, results.MP4, f"{number}.mp4") for number in range(1, count + 1)]
+        job.outputs = [self.publish(self.film_of(job), results.MP4, f"{number}.mp4") for number in range(1, count + 1)]
 
     def word(self, job: Job) -> str:
         """The state of a job in the words of the API."""

@@ -31,7 +31,7 @@ from starlette.routing import BaseRoute, Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from emulators import results
+from emulators import films, results
 from emulators.faults import Answer, Fault
 from emulators.jobs import Asked, Fate, Job, Pace, Part, Stage, Stored, Uploaded
 
@@ -60,7 +60,10 @@ class Refused(Exception):
 
 
 class Emulator(ABC):
-    """A provider with its books open. `key` is the one it accepts; `clock` says what time it is, in epoch seconds."""
+    """A provider with its books open. `key` is the one it accepts; `clock` says what time it is, in epoch seconds.
+
+    `by_hand`: a person is trying things, and shall see that inputs matter. Films then differ with what was asked for.
+    """
 
     name: ClassVar[str]
     open_kinds: ClassVar[frozenset[str]] = frozenset({"download"})
@@ -78,6 +81,7 @@ class Emulator(ABC):
         pace: Pace | None = None,
         port: int = 0,
         observer: Observer | None = None,
+        by_hand: bool = False,
     ) -> None:
         self.key = key
         self.clock = clock
@@ -89,6 +93,7 @@ class Emulator(ABC):
         self.files: dict[str, Stored] = {}
         self.film = results.mp4()
         """What jobs make."""
+        self.by_hand = by_hand
         self._observer = observer
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._fates: deque[Fate] = deque()
@@ -158,7 +163,11 @@ class Emulator(ABC):
 
     def finish(self, job: Job) -> None:
         """Make what a job that has just succeeded leaves behind."""
-        job.outputs = [self.publish(self.film, results.MP4, "output.mp4")]
+        job.outputs = [self.publish(self.film_of(job), results.MP4, "output.mp4")]
+
+    def film_of(self, job: Job) -> bytes:
+        """What a job has made: one film for all tests, one of its own for a person."""
+        return films.film(job.inputs, self.jobs.index(job)) if self.by_hand else self.film
 
     def dress(self, response: Response) -> Response:
         """Add the headers that every answer has."""

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from emulators import results
+from emulators import films, results
 from emulators.faults import Answer
 from emulators.fields import problems
 from emulators.jobs import Asked, Job, Stage, moment
@@ -209,9 +209,10 @@ class Replicate(Emulator):
             return
         job.outputs = self.previews(job, 1.0)
         if job.model == ANIMATION and job.inputs.get("output_format", "gif") == "gif":
-            job.outputs.append(self.publish(results.gif(), results.GIF, "output.gif"))
+            made = films.animation(job.inputs, self.jobs.index(job)) if self.by_hand else results.gif()
+            job.outputs.append(self.publish(made, results.GIF, "output.gif"))
         else:
-            job.outputs.append(self.publish(self.film, results.MP4, "output.mp4"))
+            job.outputs.append(self.publish(self.film_of(job), results.MP4, "output.mp4"))
 
     def previews(self, job: Job, share: float) -> list[str]:
         """The pictures shown so far."""

@@ -22,7 +22,7 @@ from emulators.faults import Answer
 from emulators.fields import is_integer, is_url, problems
 from emulators.jobs import Asked, Fate, Job, Part, Stage, moment
 from emulators.provider import Emulator, Refused
-from emulators.wavespeed_models import CATALOGUE, PAGES, UNLISTED, listed, price
+from emulators.wavespeed_models import CATALOGUE, NEWCOMER, PAGES, UNLISTED, listed, newcomer, price
 
 KEPT_SECONDS = 7 * 24 * 3600
 PICTURES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff")
@@ -79,8 +79,8 @@ class WaveSpeed(Emulator):
 
     async def submit(self, request: Request, asked: Asked) -> Response:
         model = str(request.path_params["model"])
-        if model not in self.models_known:
-            raise refused(404, f"model {model} not found")
+        if not self.any_model and model not in self.models_known:
+            raise refused(404, f"model {model} not found; the emulated provider takes any with --any-model")
         inputs = object_in(asked)
         if model in PAGES:
             for problem in problems(inputs, PAGES[model]):
@@ -182,7 +182,7 @@ class WaveSpeed(Emulator):
     def shown(self, job: Job) -> list[Any]:
         """The outputs: addresses, objects on demand, or the bytes themselves if that was asked for."""
         if job.inputs.get("enable_base64_output"):
-            return [base64.b64encode(self.film).decode() for _ in job.outputs]
+            return [base64.b64encode(self.film_of(job)).decode() for _ in job.outputs]
         if self.outputs_as == "objects":
             return [{"url": url, "content_type": results.MP4} for url in job.outputs]
         return list(job.outputs)
@@ -193,7 +193,7 @@ class WaveSpeed(Emulator):
         return success({"balance": self.balance})
 
     async def models(self, request: Request, asked: Asked) -> Response:
-        return success(listed(self.url))
+        return success([*listed(self.url), *([newcomer(self.url)] if self.by_hand else [])])
 
     async def quote(self, request: Request, asked: Asked) -> Response:
         """The price of a job. Missing inputs count as defaults, without a word about it."""
@@ -209,7 +209,7 @@ class WaveSpeed(Emulator):
         """The model asked after and its price."""
         wanted = object_in(asked)
         model, inputs = wanted.get("model_id"), wanted.get("inputs", {})
-        if not isinstance(model, str) or model not in self.models_known:
+        if not isinstance(model, str) or not (self.any_model or model in self.models_known):
             raise refused(400, f"model {model} not found")
         base = CATALOGUE[model][1] if model in CATALOGUE else 0.3
         return model, price(model, inputs, base)
@@ -265,9 +265,11 @@ class WaveSpeed(Emulator):
     def nowhere(self, status: int) -> Answer:
         return failure(status, "Not found" if status == 404 else "Method not allowed")
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, *, any_model: bool = False, **settings: Any) -> None:
         super().__init__(**settings)
-        self.models_known = {*PAGES, *CATALOGUE, *UNLISTED}
+        self.any_model = any_model
+        """Whether models run that are in no list of its own, with whatever inputs."""
+        self.models_known = {*PAGES, *CATALOGUE, *UNLISTED, NEWCOMER}
         """What can be run. Others may be added."""
         self._tickets: dict[str, tuple[str, str, int]] = {}
 

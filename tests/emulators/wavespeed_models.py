@@ -249,6 +249,23 @@ def listed(server: str) -> list[dict[str, Any]]:
     return [*models, {**WITHOUT_A_SCHEMA, "sort_order": len(models)}]
 
 
+NEWCOMER = "emulated/paper-boat/image-to-video"
+"""A model that no catalogue has: what somebody finds who asks the list for news."""
+
+
+def newcomer(server: str) -> dict[str, Any]:
+    """That model, as the list shows it."""
+    properties = {
+        **IMAGE,
+        **LAST_IMAGE,
+        **PROMPTS,
+        **seconds(5, 8),
+        "resolution": words("Resolution.", default="720p", enum=["480p", "720p"]),
+        **SEED,
+    }
+    return entry(server, 1000, NEWCOMER, ("image-to-video", 0.1, ["image", "prompt"], properties))
+
+
 def entry(server: str, number: int, model: str, about: Listed) -> dict[str, Any]:
     """One model of the catalogue."""
     kind, base_price, required, properties = about

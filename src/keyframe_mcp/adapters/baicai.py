@@ -7,17 +7,18 @@ baoyu-skills, commit 022d143), so their paths can be replaced in the catalogue. 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, ValidationError
 
 from keyframe_mcp.adapters.base import Accepted, Job, Report
-from keyframe_mcp.adapters.dialect import MODERATION, Call, Complaint, Dialect, Reply, Upload, failed, words
-from keyframe_mcp.adapters.outputs import outputs_in
-from keyframe_mcp.adapters.quotation import quoted
-from keyframe_mcp.errors import ContentRejected, GenerationFailed
+from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Failed, Reply, Upload, words
+from keyframe_mcp.adapters.outputs import KEYS, outputs_in
+from keyframe_mcp.adapters.replies import Lenient, RemoteId
 from keyframe_mcp.task import Status
 
 NAME = "Baicai Infer"
@@ -31,28 +32,49 @@ PATHS = MappingProxyType(
 )
 
 
-class Envelope(BaseModel):
-    """An answer that says yes. `data` comes as an object on one page and as a list of one on another."""
+YES = (0, 200)
+"""Only 0 is documented."""
+FILE_KEYS = (*KEYS, "result", "results")
 
-    code: Literal[0]
-    data: dict[str, Any]
 
-    @field_validator("data", mode="before")
-    @classmethod
-    def first_of_a_list(cls, data: object) -> object:
-        """A list of several results is kept whole, under the key that outputs are looked for."""
-        if not isinstance(data, list):
-            return data
-        several = cast("list[object]", data)
-        return several[0] if len(several) == 1 else {"urls": several}
+def items_in(data: object) -> object:
+    """`data` as a list of objects: it comes as an object on one page and as a list on another, and may be an address.
+
+    Nothing at all is a job that is not listed yet.
+    """
+    several = cast("list[object]", data) if isinstance(data, list) else [] if data is None else [data]
+    return [{"url": each} if isinstance(each, str) and outputs_in(each) else each for each in several]
+
+
+Items = Annotated[list[dict[str, Any]], BeforeValidator(items_in)]
+
+
+class Submission(BaseModel):
+    data: Items
+
+
+class Envelope(Submission):
+    code: int
 
 
 class Submitted(BaseModel):
-    task_id: str = Field(alias="taskId", min_length=1)
+    task_id: RemoteId = Field(validation_alias=AliasChoices("taskId", "task_id", "taskID"))
+    status: Lenient[str] = None
 
 
 class Uploaded(BaseModel):
-    full_path: str = Field(alias="fullPath", min_length=1)
+    full_path: str = Field(alias="fullPath", min_length=1, max_length=4096)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One video of a job."""
+
+    status: Status
+    word: str
+    outputs: tuple[str, ...]
+    reason: str
+    progress: float | None
 
 
 class Baicai(Dialect):
@@ -75,11 +97,11 @@ class Baicai(Dialect):
     )
 
     def complaint(self, reply: Reply) -> Complaint | None:
-        """An HTTP error, or a code of 400 and more in the envelope (0, 400 and 500 are documented)."""
+        """An HTTP error, or any code in the envelope that is not yes (0, 400 and 500 are documented)."""
         code = reply.code
-        if reply.status >= 400 or code is None or code < 400:
+        if reply.status >= 400 or code is None or code in YES:
             return super().complaint(reply)
-        status = code if code < 600 else 400
+        status = code if 400 <= code < 600 else 400
         return Complaint(status=status, message=f"{words(reply.body)} (code {code})", is_busy=status == 429)
 
     def submit_call(self, job: Job) -> Call:
@@ -87,8 +109,13 @@ class Baicai(Dialect):
         return Call(method="POST", path=self._path("submit"), json=body)
 
     def read_accepted(self, reply: Reply) -> Accepted:
-        data = Envelope.model_validate(reply.body).data
-        return Accepted(remote_id=Submitted.model_validate(data).task_id)
+        items = Submission.model_validate(reply.body).data
+        submitted = next(filter(None, map(submitted_in, items)), None) or Submitted.model_validate(items[0])
+        return Accepted(remote_id=submitted.task_id, native_status=submitted.status or None)
+
+    def proves(self, reply: Reply, accepted: Accepted) -> bool:
+        """The envelope's id is a job's, whatever code is beside it; in an HTTP refusal it must have a state."""
+        return not 400 <= reply.status < 500 or accepted.native_status is not None
 
     def check_call(self, remote_id: str) -> Call:
         return Call(method="GET", path=self._path("status", remote_id))
@@ -96,33 +123,72 @@ class Baicai(Dialect):
     def check_elsewhere(self, remote_id: str) -> Call:
         return Call(method="GET", path=self._path("result", remote_id))
 
-    def read_report(self, reply: Reply, remote_id: str) -> Report | Call:
-        data = Envelope.model_validate(reply.body).data
-        outputs = outputs_in({key: value for key, value in data.items() if key in ("urls", "result", "url")})
-        word = str(data.get("status") or ("COMPLETED" if "urls" in data or "result" in data else ""))
-        status = self.status(word)
+    def read_report(self, reply: Reply, remote_id: str) -> Report | Failed | Call:
+        result = self.check_elsewhere(remote_id)
+        is_result = reply.call is not None and reply.call.path == result.path
+        because = reply.call.because if reply.call is not None else ""
+        parts = [self._part(item, because, is_result=is_result) for item in Envelope.model_validate(reply.body).data]
+        words = dict.fromkeys(part.word for part in parts if part.word)
+        native, status = ", ".join(words) or because, merged(parts, because)
         if status is Status.FAILED:
-            reason = words({key: value for key, value in data.items() if key != "status"}) if len(data) > 1 else ""
-            kind = ContentRejected if MODERATION.search(reason) else GenerationFailed
-            return failed(word, kind(quoted(NAME, reason)))
-        if status is Status.SUCCEEDED and "urls" not in data and "result" not in data:
-            return self.check_elsewhere(remote_id)
-        is_done = status is Status.SUCCEEDED
+            return Failed(
+                native_status=native, reason="; ".join(dict.fromkeys(filter(None, (p.reason for p in parts))))
+            )
+        made = [part for part in parts if part.status is Status.SUCCEEDED]
+        if status is Status.SUCCEEDED and not is_result and not all(part.outputs for part in made):
+            return Call(method="GET", path=result.path, because=native)
+        told = [part.progress for part in parts if part.progress is not None]
         return Report(
             status=status,
-            native_status=word or None,
-            progress=None if is_done else fraction(data.get("progress")),
-            outputs=outputs if is_done else (),
+            native_status=native or None,
+            progress=min(told) if told and status is Status.RUNNING else None,
+            outputs=outputs_in([list(part.outputs) for part in made]) if status is Status.SUCCEEDED else (),
+            warnings=some_made(made, parts) if status is Status.SUCCEEDED else (),
+        )
+
+    def _part(self, item: dict[str, Any], because: str, *, is_result: bool) -> Part:
+        """One video. Where the result is asked for, an address counts under whatever name."""
+        inner = cast("dict[str, Any]", item["result"]) if isinstance(item.get("result"), dict) else {}
+        word = next((each for each in (item.get("status"), inner.get("status")) if isinstance(each, str)), "")
+        outputs = outputs_in(item if is_result else {key: item[key] for key in FILE_KEYS if key in item})
+        unsaid = Status.SUCCEEDED if outputs or because else Status.RUNNING
+        more = {key: value for key, value in item.items() if key != "status"}
+        return Part(
+            status=self.status(word) if word else unsaid,
+            word=word,
+            outputs=outputs,
+            reason=words(more),
+            progress=fraction(item.get("progress")),
         )
 
     def upload_call(self, upload: Upload) -> Call:
         return Call(method="POST", path=self._path("upload"), upload=upload)
 
     def read_upload(self, reply: Reply) -> str:
-        return Uploaded.model_validate(Envelope.model_validate(reply.body).data).full_path
+        return Uploaded.model_validate(Envelope.model_validate(reply.body).data[0]).full_path
 
     def _path(self, name: str, task_id: str = "") -> str:
         return self.provider.paths.get(name, PATHS[name]).replace("{task_id}", quote(task_id, safe=""))
+
+
+def submitted_in(item: dict[str, Any]) -> Submitted | None:
+    """The job an object names, if it does."""
+    try:
+        return Submitted.model_validate(item)
+    except ValidationError:
+        return None
+
+
+def merged(parts: Sequence[Part], because: str) -> Status:
+    """The state of a job of several videos: it is over when all are, and then one that was made is worth having."""
+    statuses = {part.status for part in parts} or {Status.SUCCEEDED if because else Status.RUNNING}
+    order = (Status.RUNNING, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+    return next(status for status in order if status in statuses)
+
+
+def some_made(made: Sequence[Part], parts: Sequence[Part]) -> tuple[str, ...]:
+    """A warning when not all videos were made."""
+    return (f"{NAME} made {len(made)} of {len(parts)} videos",) if len(made) < len(parts) else ()
 
 
 def fraction(progress: object) -> float | None:

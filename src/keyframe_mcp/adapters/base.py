@@ -57,12 +57,14 @@ class Report:
     seed: int | None = None
     inference_seconds: float | None = None
     trace_id: str | None = None
+    is_picture_gone: bool = False
+    """Whether it failed because the provider could not read a picture: what was uploaded must not be used again."""
     warnings: tuple[str, ...] = field(default=())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Jobs in a provider's list: those that are surely the one looked for, and those that may be."""
+    """Jobs in a provider's list, newest last: those that are surely the one looked for, and those that may be."""
 
     certain: tuple[str, ...] = ()
     possible: tuple[str, ...] = ()
@@ -98,7 +100,8 @@ class Adapter(Protocol):
         """Start a job. Called once per attempt, whatever happens.
 
         Raises `ProviderBusy` or `ProviderUnavailable` only when certainly nothing was submitted, other
-        `ProviderError`s when it was refused, `SubmissionUncertain` when nobody can tell.
+        `ProviderError`s when it was refused, `SubmissionUncertain` or `UnexpectedReply` when nobody can tell. Whatever
+        goes wrong before anything is sent is `ProviderRefused`.
         """
         ...
 
@@ -109,7 +112,8 @@ class Adapter(Protocol):
     async def find(self, job: Job, sent_at: float) -> Found | None:
         """Look for a job that may have been submitted at that moment. None when the provider has no list of jobs.
 
-        The job's wire is without its pictures. Costs nothing; raises `ProviderError` when the list cannot be had.
+        The job's wire has its pictures as they were sent; those that were sent inside the request are empty. Only a
+        job with the very same inputs is certain. Costs nothing; raises `ProviderError` when the list cannot be had.
         """
         ...
 

@@ -13,15 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 from keyframe_mcp.adapters.base import Accepted, Job, Report
+from keyframe_mcp.adapters.recents import Recent
 from keyframe_mcp.catalog.entries import Provider
-from keyframe_mcp.errors import (
-    ContentRejected,
-    CredentialRefused,
-    PaymentNeeded,
-    ProviderError,
-    ProviderRefused,
-)
-from keyframe_mcp.task import Failure, Status
+from keyframe_mcp.errors import GenerationFailed, ProviderError
+from keyframe_mcp.task import Status
 
 NO_HEADERS: Mapping[str, str] = {}
 
@@ -45,6 +40,8 @@ class Call:
     json: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
     upload: Upload | None = None
+    because: str = ""
+    """The state that made us ask this too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +52,17 @@ class Reply:
     body: object
     headers: Mapping[str, str] = field(default_factory=lambda: NO_HEADERS)
     is_json: bool = True
+    call: Call | None = None
+    """What was asked, where it was not a submission."""
 
     @property
     def code(self) -> int | None:
-        """The number an envelope calls `code`, where there is one."""
+        """The number an envelope calls `code`, where there is one. It may be written as text."""
         body: object = self.body
         code = cast("dict[str, object]", body).get("code") if isinstance(body, dict) else None
-        return code if isinstance(code, int) else None
+        if isinstance(code, str) and re.fullmatch(r"-?[0-9]{1,9}", code):
+            return int(code)
+        return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,24 +76,21 @@ class Complaint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recent:
-    """A job in a provider's own list. `created_at` as the provider writes it."""
+class Failed:
+    """A job that ended badly. `reason` is the provider's, as it came; `note` is ours and follows it.
 
-    remote_id: str
-    model: str | None
-    status: str
-    created_at: str | None
-    wire: Mapping[str, Any] | None
+    A failed generation whose reason speaks of moderation is a rejection.
+    """
+
+    reason: str
+    native_status: str
+    kind: type[ProviderError] = GenerationFailed
+    note: str = ""
+    seed: int | None = None
+    inference_seconds: float | None = None
+    is_picture_gone: bool = False
 
 
-MODERATION = re.compile(
-    r"nsfw|moderat|safety|sensitive (?:content|words?|information)|inappropriate|flagged|prohibited content"
-    r"|not pass the review|content polic|违规|敏感|审核",
-    re.IGNORECASE,
-)
-MONEY = re.compile(
-    r"balance|insufficient (?:credit|fund|quota)|billing|payment|top[ -]?up|credit|余额|欠费|额度", re.IGNORECASE
-)
 NOWHERE = re.compile(r"page not found|invalid url|no such route", re.IGNORECASE)
 """What services say of a path they do not have, and not of a job."""
 
@@ -103,7 +101,6 @@ class Dialect(ABC):
     states: ClassVar[Mapping[str, Status]]
     """The provider's words for a job's state. A word missing here means: still running."""
 
-    ignores_case: ClassVar[bool] = False
     trace_header: ClassVar[str | None] = None
 
     def __init__(self, provider: Provider) -> None:
@@ -122,8 +119,12 @@ class Dialect(ABC):
         """How to ask after a job."""
 
     @abstractmethod
-    def read_report(self, reply: Reply, remote_id: str) -> Report | Call:
+    def read_report(self, reply: Reply, remote_id: str) -> Report | Failed | Call:
         """How the job is doing, or what else must be asked to know."""
+
+    def proves(self, reply: Reply, accepted: Accepted) -> bool:
+        """Whether an id in the answer to a submission is a job's: it is in a yes, and in trouble after the yes."""
+        return reply.status < 300 or reply.status >= 500
 
     def complaint(self, reply: Reply) -> Complaint | None:
         """What the provider complains about, if it does."""
@@ -166,11 +167,6 @@ class Dialect(ABC):
     def read_recent(self, reply: Reply) -> Sequence[Recent]:
         """The newest jobs."""
         raise NotImplementedError
-
-    def is_same(self, job: Job, recent: Recent) -> bool:
-        """Whether a listed job has the inputs of ours, its pictures apart."""
-        listed_inputs = recent.wire or {}
-        return all(name in listed_inputs and listed_inputs[name] == value for name, value in self.inputs(job).items())
 
     def inputs(self, job: Job) -> Mapping[str, Any]:
         """What the provider calls a job's input."""
@@ -249,21 +245,3 @@ def words(body: object) -> str:
         if table.get(key):
             return words(table[key])
     return str(table) if table else ""
-
-
-def refusal_of(complaint: Complaint) -> type[ProviderError]:
-    """What kind of no it is. Words decide only where the status leaves it open."""
-    if complaint.status == 402:
-        return PaymentNeeded
-    if complaint.status == 401:
-        return CredentialRefused
-    if complaint.status == 403 and not MONEY.search(complaint.message) and not MODERATION.search(complaint.message):
-        return CredentialRefused
-    if MODERATION.search(complaint.message):
-        return ContentRejected
-    return PaymentNeeded if MONEY.search(complaint.message) and complaint.status != 404 else ProviderRefused
-
-
-def failed(native_status: str, error: ProviderError, **more: Any) -> Report:  # noqa: ANN401 - fields of Report
-    """A report of a job that ended badly."""
-    return Report(status=Status.FAILED, native_status=native_status, failure=Failure.of(error), **more)

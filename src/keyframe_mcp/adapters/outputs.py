@@ -6,9 +6,13 @@ import base64
 import binascii
 import re
 from typing import cast
+from urllib.parse import urlsplit
 
 KEYS = ("url", "urls", "video", "videos", "videoUrl", "video_url", "fullPath", "output", "outputs", "file", "files")
+NO_OUTPUTS = frozenset({"input", "inputs", "request", "params", "webhook"})
+"""Where a provider repeats what it was sent."""
 BARE_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{256,}={0,2}\s*")
+LONGEST_ADDRESS = 8192
 
 
 def outputs_in(value: object) -> tuple[str, ...]:
@@ -26,7 +30,7 @@ def found(value: object) -> list[str]:
         return []
     table = cast("dict[str, object]", value)
     usual = [each for key in KEYS if key in table for each in found(table[key])]
-    return usual or [each for item in table.values() for each in found(item)]
+    return usual or [each for key, item in table.items() if key not in NO_OUTPUTS for each in found(item)]
 
 
 def text_output(text: str) -> list[str]:
@@ -36,6 +40,18 @@ def text_output(text: str) -> list[str]:
     if text.startswith("data:") and ";base64," in text[:100]:
         return [text]
     return [f"data:application/octet-stream;base64,{text}"] if BARE_BASE64.fullmatch(text) else []
+
+
+def is_address(output: str) -> bool:
+    """Whether an output can be fetched at all: bytes, or a URL that has a host."""
+    if output.startswith("data:"):
+        return True
+    try:
+        parts = urlsplit(output)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return has_host and len(output) <= LONGEST_ADDRESS and output.isprintable() and " " not in output
 
 
 def decoded(data_uri: str) -> bytes | None:

@@ -4,11 +4,38 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass, field
 
 MOST_CHARACTERS = 300
-SECRET = re.compile(r"(?i)\b(bearer|token|key)\s+[A-Za-z0-9._~+/=-]{8,}|\b(?:sk|r8|hf)[-_][A-Za-z0-9_-]{8,}")
-DATA = re.compile(r"data:[\w/+.-]*;base64,[A-Za-z0-9+/=]*")
-QUERY = re.compile(r"(https?://[^\s\"'?<>]+)\?[^\s\"'<>]+")
+READ_CHARACTERS = 20_000  # what comes after is not looked at
+LONG_KEY = 16  # of a longer one its beginning is blanked too: the provider may have cut it
+SECRET = re.compile(
+    r"(?i)\bbearer\s+[\w.~+/=-]{8,}"
+    r"|\bbasic\s+(?=\S*(?-i:[a-z]\S*[A-Z0-9]))[\w+/=-]{8,}"
+    r"|\b(?:api[-_ ]?key|token|key|secret|password)[\"']?\s*[:=]\s*[\"']?(?=[\w.~+/-]*\d)[\w.~+/=-]{8,}"
+    r"|\b(?:token|key)\s+(?=[\w.~+/-]*\d)[\w.~+/=-]{12,}"
+    r"|\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"
+    r"|\b(?:sk|r8|hf)[-_][A-Za-z0-9_-]{8,}"
+)
+DATA = re.compile(r"data:[\w/+.;=-]*,[^\s\"'<>]*")
+USER = re.compile(r"(https?://)[^\s/?#\"'<>]*@")
+QUERY = re.compile(r"(https?://[^\s\"'?#<>]+)[?#][^\s\"'<>]+")
+
+
+@dataclass(frozen=True)
+class Quotation:
+    """Quotes one provider, whose key is never shown."""
+
+    who: str
+    key: str | None = field(default=None, repr=False)
+
+    def of(self, text: str) -> str:
+        """See `quoted`."""
+        return quoted(self.who, text, self.key)
+
+    def cleaned(self, text: str, most: int = MOST_CHARACTERS) -> str:
+        """See `cleaned`."""
+        return cleaned(text, self.key, most)
 
 
 def quoted(who: str, text: str, key: str | None = None) -> str:
@@ -17,11 +44,20 @@ def quoted(who: str, text: str, key: str | None = None) -> str:
     return f'{who} says: "{clean}"' if clean else f"{who} gives no reason"
 
 
-def cleaned(text: str, key: str | None = None) -> str:
-    """Text that can be shown anywhere, on one line."""
-    if key:
-        text = text.replace(key, "[key]")
-    text = SECRET.sub("[key]", QUERY.sub(r"\1?...", DATA.sub("data:...", text[: MOST_CHARACTERS * 20])))
+def cleaned(text: str, key: str | None = None, most: int = MOST_CHARACTERS) -> str:
+    """Text that can be shown anywhere, on one line. What must not be shown is blanked before anything is cut."""
+    text = DATA.sub("data:...", without_key(text[:READ_CHARACTERS], key))
+    text = SECRET.sub("[key]", QUERY.sub(r"\1?...", USER.sub(r"\1", text)))
     printable = "".join(each if unicodedata.category(each)[0] != "C" else " " for each in text)
     line = " ".join(printable.replace('"', "'").split())
-    return line if len(line) <= MOST_CHARACTERS else line[: MOST_CHARACTERS - 3] + "..."
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
+def without_key(text: str, key: str | None) -> str:
+    """The text with the key blanked, however it is written, and also where only its first half is there."""
+    if not key:
+        return text
+    text = re.sub(re.escape(key), "[key]", text, flags=re.IGNORECASE)
+    if len(key) <= LONG_KEY:
+        return text
+    return re.sub(re.escape(key[:8]) + r"[\w.~+/=-]*", "[key]", text, flags=re.IGNORECASE)

@@ -11,62 +11,64 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from keyframe_mcp.adapters.base import Accepted, Job, Report
-from keyframe_mcp.adapters.dialect import (
-    MODERATION,
-    Call,
-    Complaint,
-    Dialect,
-    Recent,
-    Reply,
-    Upload,
-    failed,
-    header_values,
-)
+from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Failed, Reply, Upload, header_values, words
 from keyframe_mcp.adapters.outputs import outputs_in
-from keyframe_mcp.adapters.quotation import quoted
-from keyframe_mcp.errors import ContentRejected, GenerationFailed, ResultGone
+from keyframe_mcp.adapters.recents import Recent
+from keyframe_mcp.adapters.replies import Lenient, Number, RemoteId
+from keyframe_mcp.errors import ResultGone
 from keyframe_mcp.task import Failure, Status
 
-BAR = re.compile(r"^\s*(\d+)%\s*\|.+?\|\s*(\d+)/(\d+)", re.MULTILINE)
-FRAME = re.compile(r"Generating frame (\d+) of keyframe (\d+)")
-SEED = re.compile(r"Using seed:\s*(\d+)")
+BAR = re.compile(r"^[ \t]*(\d{1,3})%[ \t]*\|.+?\|[ \t]*\d+/\d+", re.MULTILINE)
+FRAME = re.compile(r"Generating frame (\d{1,9}) of keyframe (\d{1,9})(?!\d)")
+SEED = re.compile(r"Using seed:[ \t]*(\d{1,20})(?!\d)")
+LATEST = 20_000  # characters of a log that tell how far a job is
+FRAMES = 10  # between two keyframes, where the input does not say
 
 
 RELAY_REFUSALS = MappingProxyType({"model_not_found": 400, "insufficient_user_quota": 402})
 """What relays of the new-api family call a no, whatever HTTP status it comes with (public code of such relays)."""
 
 
+class Submitted(BaseModel):
+    id: RemoteId
+    status: Lenient[str] = None
+
+
 class Metrics(BaseModel):
-    predict_time: float | None = None  # seconds
+    predict_time: Lenient[Number] = None  # seconds
 
 
 class Prediction(BaseModel):
-    """A job. `output` may be anything: a URL, a list of them, an object. It is deleted an hour after the end."""
+    """How a job is doing. `output` may be anything: a URL, a list of them, an object. It is deleted after an hour."""
 
-    id: str
     status: str
-    model: str | None = None
-    input: dict[str, Any] | None = None
+    input: Lenient[dict[str, Any]] = None
     output: Any = None
-    logs: str | None = None
+    logs: Lenient[str] = None
     error: Any = None
-    data_removed: bool | None = None
-    created_at: str | None = None
-    metrics: Metrics | None = None
+    data_removed: Lenient[bool] = None
+    metrics: Lenient[Metrics] = None
+
+
+class Listed(BaseModel):
+    id: RemoteId
+    model: Lenient[str] = None
+    created_at: Lenient[str] = None
+    input: Lenient[dict[str, Any]] = None
 
 
 class Recents(BaseModel):
-    results: list[Prediction]
+    results: list[Lenient[Listed]]
 
 
 class FileUrls(BaseModel):
-    get: str
+    get: Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class FileReply(BaseModel):
@@ -104,13 +106,17 @@ class Replicate(Dialect):
         return Call(method="POST", path=self._path("/predictions"), json=body, headers=headers)
 
     def read_accepted(self, reply: Reply) -> Accepted:
-        prediction = Prediction.model_validate(reply.body)
-        return Accepted(remote_id=prediction.id, native_status=prediction.status)
+        submitted = Submitted.model_validate(reply.body)
+        return Accepted(remote_id=submitted.id, native_status=submitted.status or None)
+
+    def proves(self, reply: Reply, accepted: Accepted) -> bool:
+        """Errors have ids too, in the same place. Only a job has a state with it."""
+        return reply.status < 300 or (reply.status >= 500 and accepted.native_status is not None)
 
     def check_call(self, remote_id: str) -> Call:
         return Call(method="GET", path=self._path(f"/predictions/{quote(remote_id, safe='')}"))
 
-    def read_report(self, reply: Reply, remote_id: str) -> Report:
+    def read_report(self, reply: Reply, remote_id: str) -> Report | Failed:
         prediction = Prediction.model_validate(reply.body)
         status, logs = self.status(prediction.status), prediction.logs or ""
         report = Report(
@@ -122,9 +128,7 @@ class Replicate(Dialect):
             inference_seconds=prediction.metrics.predict_time if prediction.metrics else None,
         )
         if status is Status.FAILED:
-            reason = "" if prediction.error is None else str(prediction.error)
-            kind = ContentRejected if MODERATION.search(reason) else GenerationFailed
-            return failed(prediction.status, kind(quoted(self.provider.name, reason)), seed=report.seed)
+            return Failed(native_status=prediction.status, reason=words(prediction.error), seed=report.seed)
         if status is Status.SUCCEEDED and not report.outputs and prediction.data_removed:
             gone = ResultGone(f"{self.provider.name} deleted the result before it was copied (data_removed)")
             return replace(report, failure=Failure.of(gone))
@@ -144,8 +148,9 @@ class Replicate(Dialect):
 
     def read_recent(self, reply: Reply) -> Sequence[Recent]:
         return [
-            Recent(remote_id=each.id, model=each.model, status=each.status, created_at=each.created_at, wire=each.input)
+            Recent(remote_id=each.id, model=each.model, created_at=each.created_at, wire=each.input)
             for each in Recents.model_validate(reply.body).results
+            if each is not None
         ]
 
     def probe_call(self) -> Call:
@@ -178,12 +183,13 @@ def relay_code(body: object) -> str:
 
 def progress(prediction: Prediction) -> float | None:
     """How far a job is, from its log: keyframes of stable-diffusion-animation, or the last progress bar."""
-    logs, asked = prediction.logs or "", prediction.input or {}
+    logs, asked = (prediction.logs or "")[-LATEST:], prediction.input or {}
     if frames := FRAME.findall(logs):
-        each = int(asked.get("num_animation_frames") or 10)
+        told = asked.get("num_animation_frames")
+        each = told if isinstance(told, int) and 0 < told <= 1000 else FRAMES
         segments = str(asked.get("prompt_end") or "").count("|") + 1 + bool(asked.get("gif_ping_pong"))
         frame, keyframe = map(int, frames[-1])
         return min((keyframe * each + frame) / (segments * each), 0.99)
     if bars := BAR.findall(logs):
-        return min(int(bars[-1][0]) / 100, 0.99)
+        return min(int(bars[-1]) / 100, 0.99)
     return None

@@ -11,37 +11,35 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from keyframe_mcp.adapters.base import Accepted, Job, Report
-from keyframe_mcp.adapters.dialect import MODERATION, Call, Complaint, Dialect, Reply, failed
+from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Failed, Reply, words
 from keyframe_mcp.adapters.outputs import outputs_in
-from keyframe_mcp.adapters.quotation import quoted
-from keyframe_mcp.errors import ContentRejected, GenerationFailed
+from keyframe_mcp.adapters.replies import Lenient, Number, RemoteId, Whole
 from keyframe_mcp.task import Status
 
 OVERLOADED = 50505
-NAME = "SiliconFlow"
 
 
 class Submitted(BaseModel):
-    request_id: str = Field(alias="requestId", min_length=1)
+    request_id: RemoteId = Field(alias="requestId")
 
 
 class Timings(BaseModel):
-    inference: float | None = None  # seconds
+    inference: Lenient[Number] = None  # seconds
 
 
 class Results(BaseModel):
-    videos: list[Any] | None = None
-    timings: Timings | None = None
-    seed: int | None = None
+    videos: Any = None
+    timings: Lenient[Timings] = None
+    seed: Lenient[Whole] = None
 
 
 class Progress(BaseModel):
     """How a job is doing. `results` is null until it has succeeded; `position` was on an older page."""
 
     status: str
-    reason: str | None = None
-    position: int | None = None
-    results: Results | None = None
+    reason: Any = None
+    position: Lenient[Whole] = None
+    results: Lenient[Results] = None
 
 
 class SiliconFlow(Dialect):
@@ -72,13 +70,11 @@ class SiliconFlow(Dialect):
     def check_call(self, remote_id: str) -> Call:
         return Call(method="POST", path="/video/status", json={"requestId": remote_id})
 
-    def read_report(self, reply: Reply, remote_id: str) -> Report:
+    def read_report(self, reply: Reply, remote_id: str) -> Report | Failed:
         progress = Progress.model_validate(reply.body)
         status, results = self.status(progress.status), progress.results or Results()
         if status is Status.FAILED:
-            reason = progress.reason or ""
-            kind = ContentRejected if MODERATION.search(reason) else GenerationFailed
-            return failed(progress.status, kind(quoted(NAME, reason)))
+            return Failed(native_status=progress.status, reason=words(progress.reason or ""))
         queue = f" (position {progress.position})" if progress.position is not None else ""
         return Report(
             status=status,

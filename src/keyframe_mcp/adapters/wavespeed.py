@@ -7,26 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from keyframe_mcp.adapters.base import Accepted, Job, Report
-from keyframe_mcp.adapters.dialect import MODERATION, Call, Complaint, Dialect, Recent, Reply, Upload, failed
+from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Failed, Reply, Upload, words
 from keyframe_mcp.adapters.outputs import outputs_in
-from keyframe_mcp.adapters.quotation import quoted
+from keyframe_mcp.adapters.recents import Recent
+from keyframe_mcp.adapters.replies import Lenient, Number, RemoteId, Whole
 from keyframe_mcp.errors import ContentRejected, GenerationFailed, ProviderError, ProviderRefused
 from keyframe_mcp.task import Failure, Status
 
 NAME = "WaveSpeedAI"
+PICTURE_GONE = 1402
+MOST_NUMBERS = 10
 
 TASK_CODES: Mapping[int, tuple[type[ProviderError], str]] = MappingProxyType(
     {
         1200: (ContentRejected, "content moderation"),
         1400: (ProviderRefused, "a parameter is missing"),
         1401: (ProviderRefused, "a parameter is invalid"),
-        1402: (ProviderRefused, "a picture could not be fetched"),
+        PICTURE_GONE: (ProviderRefused, "a picture could not be fetched"),
         1403: (GenerationFailed, "the generation failed"),
         1405: (GenerationFailed, "the generation failed"),
         5000: (GenerationFailed, "an internal error"),
@@ -37,31 +40,43 @@ TASK_CODES: Mapping[int, tuple[type[ProviderError], str]] = MappingProxyType(
 """What a failed job's own code means (wavespeed.ai/docs/error-codes)."""
 
 
+class Submitted(BaseModel):
+    id: RemoteId
+    status: Lenient[str] = None
+
+
+class SubmittedReply(BaseModel):
+    data: Submitted
+
+
 class Timings(BaseModel):
-    inference: float | None = None  # milliseconds
+    inference: Lenient[Number] = None  # milliseconds
 
 
 class Prediction(BaseModel):
-    """A job. `outputs` are URLs, or bare base64 if that was asked for."""
+    """How a job is doing. `outputs` are URLs, or bare base64 if that was asked for."""
 
-    id: str
     status: str
-    code: int | None = None
-    outputs: list[Any] | None = None
+    code: Lenient[Whole] = None
+    outputs: Any = None
     error: Any = None
-    has_nsfw_contents: list[bool] | None = None
-    timings: Timings | None = None
-    model: str | None = None
-    created_at: str | None = None
-    input: dict[str, Any] | None = None
+    has_nsfw_contents: Lenient[list[Any]] = None
+    timings: Lenient[Timings] = None
 
 
 class PredictionReply(BaseModel):
     data: Prediction
 
 
+class Listed(BaseModel):
+    id: RemoteId
+    model: Lenient[str] = None
+    created_at: Lenient[str] = None
+    input: Lenient[dict[str, Any]] = None
+
+
 class Uploaded(BaseModel):
-    download_url: str
+    download_url: Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class UploadReply(BaseModel):
@@ -69,8 +84,8 @@ class UploadReply(BaseModel):
 
 
 class Price(BaseModel):
-    price: float | None = None
-    discounted_price: float | None = None
+    price: Lenient[Number] = None
+    discounted_price: Lenient[Number] = None
 
 
 class PriceReply(BaseModel):
@@ -86,11 +101,11 @@ class BalanceReply(BaseModel):
 
 
 class Page(BaseModel):
-    items: list[Prediction]
+    items: list[Lenient[Listed]]
 
 
 class RecentReply(BaseModel):
-    data: list[Prediction] | Page
+    data: list[Lenient[Listed]] | Page
 
 
 class WaveSpeed(Dialect):
@@ -121,30 +136,34 @@ class WaveSpeed(Dialect):
         return Call(method="POST", path=f"/api/v3/{quote(job.model)}", json=self.nested(job.wire))
 
     def read_accepted(self, reply: Reply) -> Accepted:
-        prediction = PredictionReply.model_validate(reply.body).data
-        return Accepted(remote_id=prediction.id, native_status=prediction.status)
+        submitted = SubmittedReply.model_validate(reply.body).data
+        return Accepted(remote_id=submitted.id, native_status=submitted.status or None)
+
+    def proves(self, reply: Reply, accepted: Accepted) -> bool:
+        """What is in the envelope is a job, unless it is an error's own id: that has no state."""
+        return not 400 <= reply.status < 500 or accepted.native_status is not None
 
     def check_call(self, remote_id: str) -> Call:
         return Call(method="GET", path=f"/api/v3/predictions/{quote(remote_id, safe='')}/result")
 
-    def read_report(self, reply: Reply, remote_id: str) -> Report:
+    def read_report(self, reply: Reply, remote_id: str) -> Report | Failed:
         prediction = PredictionReply.model_validate(reply.body).data
         status = self.status(prediction.status)
-        seconds = prediction.timings.inference / 1000 if prediction.timings and prediction.timings.inference else None
+        inference = prediction.timings.inference if prediction.timings else None
+        seconds = inference / 1000 if inference else None
         if status is Status.FAILED:
-            return failed(prediction.status, why(prediction), inference_seconds=seconds)
+            return why(prediction, seconds)
         outputs = outputs_in(prediction.outputs) if status is Status.SUCCEEDED else ()
-        flagged = [number for number, flag in enumerate(prediction.has_nsfw_contents or (), 1) if flag]
-        nothing_shown = status is Status.SUCCEEDED and not outputs and flagged
+        flags = [flag is True for flag in prediction.has_nsfw_contents or ()]
+        is_withheld = status is Status.SUCCEEDED and not outputs and any(flags)
+        withheld = Failure.of(ContentRejected(f"{NAME} withheld the result as not safe for work"))
         return Report(
             status=status,
             native_status=prediction.status,
             outputs=outputs,
-            failure=Failure.of(ContentRejected(f"{NAME} withheld the result as not safe for work"))
-            if nothing_shown
-            else None,
+            failure=withheld if is_withheld else None,
             inference_seconds=seconds,
-            warnings=tuple(f"{NAME} flagged output {number} as not safe for work" for number in flagged if outputs),
+            warnings=flagged(flags) if outputs else (),
         )
 
     def upload_call(self, upload: Upload) -> Call:
@@ -167,8 +186,9 @@ class WaveSpeed(Dialect):
     def read_recent(self, reply: Reply) -> Sequence[Recent]:
         data = RecentReply.model_validate(reply.body).data
         return [
-            Recent(remote_id=each.id, model=each.model, status=each.status, created_at=each.created_at, wire=each.input)
+            Recent(remote_id=each.id, model=each.model, created_at=each.created_at, wire=each.input)
             for each in (data.items if isinstance(data, Page) else data)
+            if each is not None
         ]
 
     def models_call(self) -> Call:
@@ -191,11 +211,25 @@ def has_job(body: object) -> bool:
     return isinstance(data, dict) and "id" in data and "status" in data
 
 
-def why(prediction: Prediction) -> ProviderError:
+def flagged(flags: Sequence[bool]) -> tuple[str, ...]:
+    """One warning, however many were flagged."""
+    numbers = [str(number) for number, flag in enumerate(flags, 1) if flag]
+    if not numbers:
+        return ()
+    named = ", ".join(numbers[:MOST_NUMBERS]) + (", ..." if len(numbers) > MOST_NUMBERS else "")
+    which = "output 1" if len(flags) == 1 else f"{len(numbers)} of {len(flags)} outputs ({named})"
+    return (f"{NAME} flagged {which} as not safe for work",)
+
+
+def why(prediction: Prediction, seconds: float | None) -> Failed:
     """Why a job failed."""
-    text = str(prediction.error or "")
-    kind, meaning = TASK_CODES.get(prediction.code or 0, (GenerationFailed, ""))
-    if kind is GenerationFailed and MODERATION.search(text):
-        kind = ContentRejected
-    code = f" (code {prediction.code}: {meaning or 'not documented'})" if prediction.code else ""
-    return kind(quoted(NAME, text) + code)
+    code = prediction.code or 0
+    kind, meaning = TASK_CODES.get(code, (GenerationFailed, "not documented"))
+    return Failed(
+        native_status=prediction.status,
+        reason=words(prediction.error or ""),
+        kind=kind,
+        note=f" (code {code}: {meaning})" if 0 < code < 10**9 else "",
+        inference_seconds=seconds,
+        is_picture_gone=code == PICTURE_GONE,
+    )

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from keyframe_mcp.catalog import dialects as spoken
 from keyframe_mcp.catalog import prices
 from keyframe_mcp.catalog.entries import PROVIDER_ID, Provider
 from keyframe_mcp.catalog.learned_files import with_learned
@@ -124,6 +125,8 @@ def read(file: Traversable, dialects: frozenset[str]) -> Provider:
         raise InvalidCatalogue(
             f"{file}: dialect: {provider.dialect!r} is not spoken here; use {', '.join(sorted(dialects))}"
         )
+    if dialects and (mistakes := list(spoken.problems(provider))):
+        raise InvalidCatalogue(f"{file}: " + "; ".join(mistakes))
     return provider
 
 

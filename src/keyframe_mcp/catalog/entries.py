@@ -23,13 +23,18 @@ Host = Annotated[
     ),
 ]
 Path = Annotated[str, StringConstraints(pattern=r"^/[^\s?#]*$")]
+# `Authorization: Bearer {}`: a header, and a printable text with one place for the key
+KeyHeader = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]*: [ -z|~]*\{\}[ -z|~]*$")]
+HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")]
+Seconds = Annotated[int, Field(gt=0, strict=True)]
 
 
 class Pictures(Entry):
     """How pictures reach a provider."""
 
     by: Literal["upload", "inline", "url"] = "inline"
-    """upload: they are left with the provider first. inline: they travel in the request, as `data:` URIs. url: only as URLs."""
+    """upload: they are left with the provider first. inline: they travel in the request, as `data:` URIs.
+    url: they are not taken, only URLs of pictures are."""
     urls: bool = True
     """Whether public https URLs are passed on, for the provider to fetch."""
     formats: tuple[ImageFormat, ...] = ("png", "jpeg")
@@ -38,7 +43,7 @@ class Pictures(Entry):
     """The largest file it takes."""
     inline_under: int = Field(default=0, ge=0)
     """With upload: files up to this many bytes travel in the request all the same."""
-    kept_seconds: int | None = None
+    kept_seconds: Seconds | None = None
     """How long the provider keeps what was uploaded. None: not documented."""
 
 
@@ -57,13 +62,15 @@ class Provider(Entry):
     """Its documentation."""
     key: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
     """The environment variable its key is in. None: it needs no key."""
+    key_as: KeyHeader = "Authorization: Bearer {}"
+    """The header the key travels in."""
     key_page: str | None = None
     """Where a person gets a key."""
-    key_hosts: list[str] = Field(default_factory=list[str])
+    key_hosts: list[HostName] = Field(default_factory=list[HostName])
     """Hosts, with all below them, that hand out results only to those who show the key."""
     pictures: Pictures = Pictures()
     """How pictures reach it."""
-    results_seconds: int | None = None
+    results_seconds: Seconds | None = None
     """How long a result can be downloaded. None: not documented."""
     cancel: bool = False
     """Whether a running job can be stopped."""
@@ -71,7 +78,7 @@ class Provider(Entry):
     """Whether it lists an account's jobs, so that one whose submission was uncertain can be found."""
     paths: dict[str, Path] = Field(default_factory=dict[str, Path])
     """Paths that differ from the dialect's own."""
-    longest_seconds: int | None = None
+    longest_seconds: Seconds | None = None
     """How long it lets a job run. None: not documented."""
     limits: dict[str, int] = Field(default_factory=dict[str, int])
     """What it allows an ordinary account, such as submits_per_minute and at_once."""

@@ -61,7 +61,7 @@ class Input(Entry):
     provider_default: Value | None = None
     """What the provider documents it does when nothing is sent. Never sent; shown to agents, and prices rest on it."""
     values: list[Value] | dict[str, Value] | None = None
-    """Accepted values; a table also says how each is spelled on the wire."""
+    """Accepted values. For type string it may be a table, which also says how each is spelled on the wire."""
     min: int | float | None = None
     """The lowest number accepted."""
     max: int | float | None = None
@@ -99,6 +99,11 @@ class Input(Entry):
     @model_validator(mode="after")
     def values_suit_the_type(self) -> Self:
         """A value of another type could never be given, and a range the wrong way round has nothing in it."""
+        if isinstance(self.values, dict) and self.type != "string":
+            raise ValueError(
+                f"values is a table, which only type 'string' has; for type {self.type!r} write a list, "
+                'and spell its values with template (such as "{}s") or times'
+            )
         for value in (self.default, self.provider_default, self.unset, *(self.values or ())):
             if value is not None and not is_a(self.type, value):
                 raise ValueError(f"{value!r} is not of type {self.type!r}")

@@ -12,6 +12,7 @@ from typing import cast
 from keyframe_mcp.catalog.inputs import Input, Sendable, Value, is_a
 from keyframe_mcp.errors import Problem
 
+DATA = re.compile(r"\s*data:[\w/+.-]*;base64,", re.IGNORECASE)
 NUMBER = re.compile(r"[+-]?\d{1,40}(\.\d{1,40})?([eE][+-]?\d{1,3})?")
 
 
@@ -53,6 +54,8 @@ def wrong(name: str, spec: Input, value: object) -> list[Problem]:
 
 def text_problems(name: str, spec: Input, value: str) -> list[Problem]:
     """Text that is empty though needed, too long, or of another form."""
+    if spec.type == "string" and DATA.match(value):
+        return [Problem(name, "a data: URI does not work here; give a public https URL")]
     if spec.required and not value.strip():
         return [Problem(name, "it is empty; give it some text")]
     if spec.max_length is not None and len(value) > spec.max_length:
@@ -66,6 +69,8 @@ def list_problems(name: str, spec: Input, value: list[object]) -> list[Problem]:
     """A list that is too long, or holds what JSON cannot."""
     if spec.max_length is not None and len(value) > spec.max_length:
         return [Problem(name, f"it has {len(value)} entries; at most {spec.max_length} work")]
+    if any(isinstance(each, str) and DATA.match(each) for each in value):
+        return [Problem(name, "data: URIs do not work here; give public https URLs")]
     return [] if is_json(value) else [Problem(name, "it holds a value that JSON cannot carry")]
 
 

@@ -14,10 +14,13 @@ from keyframe_mcp.catalog.lengths import LENGTHS, Length
 from keyframe_mcp.catalog.limits import spelled
 from keyframe_mcp.catalog.prices import Price
 from keyframe_mcp.catalog.sizes import RATIO
+from keyframe_mcp.catalog.wires import collision
 from keyframe_mcp.task import ImageFormat, Inputs, Mode
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+# it becomes part of a path: no `..`, no query, no slash at either end
+Remote = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_](\.?[A-Za-z0-9_~:@+-]|/[A-Za-z0-9_])*$")]
 
 NEEDS: dict[Mode, frozenset[str]] = {
     Mode.FLF2V: frozenset({"first_image", "last_image"}),
@@ -35,7 +38,7 @@ class Model(Entry):
 
     id: Name
     """What callers say after the provider and a slash. Small letters, digits, `.`, `_` and `-`."""
-    remote: str
+    remote: Remote
     """The provider's own name for it."""
     version: Version | None = None
     """The exact version to ask for, where the provider has versions."""
@@ -126,13 +129,46 @@ class Model(Entry):
         known = {self.wire(name, spec) for name, spec in self.specs()} | self.size_wires | self.fixed.keys()
         if strange := {name for price in self.prices for name in price.when} - known:
             raise ValueError(f"prices speak of {min(strange)!r}, which this model is never sent")
-        if twice := self.fixed.keys() & {self.wire(name, spec) for name, spec in self.specs()}:
+        if twice := self.fixed.keys() & ({self.wire(name, spec) for name, spec in self.specs()} | self.size_wires):
             raise ValueError(f"fixed.{min(twice)} is also an input")
         if self.length is not None and self.length not in LENGTHS:
             raise ValueError(f"length {self.length!r} is not a formula; there is {', '.join(LENGTHS)}")
         if strange := {ratio for each in self.sizes.values() for ratio in each if not RATIO.match(ratio)}:
             raise ValueError(f"sizes: {min(strange)!r} is not an aspect ratio such as 16:9")
         return self
+
+    @model_validator(mode="after")
+    def every_mode_can_be_sent(self) -> Self:
+        """No two inputs want one place. An input and an option may share a name, as two ways of saying one thing."""
+        for mode in sorted(self.modes):
+            inputs, options = self.inputs_for(mode), self.options_for(mode)
+            for kind, specs in (("inputs", inputs), ("options", options)):
+                if twice := self.sharing(specs):
+                    raise ValueError(f"{kind}.{twice[0]} and {kind}.{twice[1]} have the same wire name in mode {mode}")
+            needed = {name: spec for name, spec in {**inputs, **options}.items() if self.needs(name, spec)}
+            if twice := self.sharing(needed):
+                raise ValueError(f"{twice[0]} and {twice[1]} have the same wire name, and mode {mode} needs both")
+            sent = {self.wire(name, spec) for name, spec in {**inputs, **options}.items() if spec.unused is None}
+            if found := collision(sent | self.size_wires | self.fixed.keys()):
+                raise ValueError(
+                    f"{found[0]!r} and {found[1]!r} want the same place in a request of mode {mode}; "
+                    "give one of them another wire name"
+                )
+        return self
+
+    def sharing(self, specs: Mapping[str, Input]) -> tuple[str, str] | None:
+        """Two inputs that are sent under one wire name."""
+        first: dict[str, str] = {}
+        for name, spec in specs.items():
+            if spec.unused is None and (other := first.setdefault(self.wire(name, spec), name)) != name:
+                return other, name
+        return None
+
+    @property
+    def wire_names(self) -> frozenset[str]:
+        """Every wire name something of this model is sent under."""
+        named = {self.wire(name, spec) for name, spec in self.specs() if spec.unused is None}
+        return frozenset(named | self.size_wires | self.fixed.keys())
 
     @property
     def size_wires(self) -> frozenset[str]:

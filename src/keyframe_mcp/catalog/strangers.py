@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from keyframe_mcp.catalog.dialects import ANY_OWN_WORD
 from keyframe_mcp.catalog.inputs import Input
 from keyframe_mcp.catalog.limits import did_you_mean, is_json
 from keyframe_mcp.catalog.models import Model
+from keyframe_mcp.catalog.wires import are_in_the_way, steps
 from keyframe_mcp.errors import Problem
 from keyframe_mcp.task import Inputs
 
@@ -68,9 +70,15 @@ def refusal(model_id: str, model: Model, request: Inputs, name: str, value: obje
         return "it changes how the answer comes, which this server decides."
     if not OPEN_NAME.fullmatch(name):
         return "it is not the name of an option: letters, digits and _."
-    if model.prefix + name in {model.wire(known, spec) for known, spec in model.specs()} | model.fixed.keys():
+    if is_taken(model, model.prefix + name):
         return no_such(model_id, name, model.options_for(request.mode))
     return None if is_json(value) else "it holds a value that JSON cannot carry."
+
+
+def is_taken(model: Model, wire: str) -> bool:
+    """Whether something else is sent under that name, or inside it, or by the dialect itself."""
+    known = {model.wire(name, spec) for name, spec in model.specs()} | model.wire_names
+    return wire in ANY_OWN_WORD or any(are_in_the_way(steps(wire), steps(each)) for each in known)
 
 
 def our_name(specs: Mapping[str, Input], name: str) -> str | None:

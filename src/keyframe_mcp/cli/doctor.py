@@ -70,7 +70,9 @@ def examine(found: Settings) -> Iterator[Finding]:
     yield motion()
     yield checked("catalogue", lambda: catalogue(found), "mend what is named, or unset it")
     for trouble in catalog.troubles if catalog else ():
-        yield Finding("learned models", trouble, ok=False, advice="remove that file, or run models --refresh again")
+        yield Finding(
+            "learned models", trouble, ok=False, advice="remove that file, or run models --refresh <provider> again"
+        )
     for name, probe in anyio.run(probe_all, catalog, found).items() if catalog else ():
         yield Finding(name, probe.found, probe.ok, probe.advice)
 
@@ -135,7 +137,8 @@ def catalogue(found: Settings) -> str:
     """Every provider, and how many models it has."""
     catalog = catalogs.load(found.catalog_dir, DIALECTS, found.learned_models)
     require_default_model(catalog, found)
-    return ", ".join(f"{name} ({len(provider.models)} models)" for name, provider in catalog.providers.items())
+    counted = {name: len(provider.models) for name, provider in catalog.providers.items()}
+    return ", ".join(f"{name} ({count} model{'s' * (count != 1)})" for name, count in counted.items())
 
 
 def next_thing(findings: list[Finding]) -> str:

@@ -14,6 +14,7 @@ from keyframe_mcp.server import build_server
 
 Transports = Literal["stdio", "http", "sse", "all"]
 
+PATHS = {"http": "/mcp", "sse": "/sse"}
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
 
 # Whoever calls over a socket need not be the person whose files these are.
@@ -63,7 +64,8 @@ async def over_http(transport: Transports, host: str, port: int) -> None:
     found = settings()
     with listen(host, port) as listening:
         async with session(found) as application:
-            click.echo(f"keyframe-mcp listens on http://{host}:{port} ({transport})", err=True)
             chosen = ("http", "sse") if transport == "all" else (transport,)
+            addresses = " and ".join(f"http://{host}:{port}{PATHS[each]}" for each in chosen)
+            click.echo(f"keyframe-mcp listens on {addresses}", err=True)
             server = build_server(application, VISITOR)
             await serve_http(server, listening, [each for each in chosen if each != "stdio"], application)

@@ -12,9 +12,11 @@ from keyframe_mcp.catalog.limits import bounds
 from keyframe_mcp.catalog.models import Model
 from keyframe_mcp.server.model_views import NEAREST, SURE
 
+USUAL_HEADER = str(Provider.model_fields["key_as"].default)
 COLUMNS = "| Input | Sent as | Type | Accepts | Default | |\n|---|---|---|---|---|---|"
-UNITS = ((86_400, "days"), (3600, "h"), (60, "min"))
+UNITS = ((86_400, "day"), (3600, "h"), (60, "min"))
 INLINE = "in the request"
+BY = {"upload": "uploaded", "inline": INLINE, "url": "only as URLs"}
 
 
 def providers_table() -> str:
@@ -28,7 +30,7 @@ def providers_table() -> str:
         cells = (
             f"[{each.name}](#{provider_id})",
             key,
-            "in this machine" if each.base_url is None else ("uploaded" if each.pictures.by == "upload" else INLINE),
+            "in this machine" if each.base_url is None else BY[each.pictures.by],
             lasts(each),
             yes(fact=each.cancel),
             yes(fact=each.reconcile),
@@ -68,7 +70,8 @@ def provider_lines(provider: Provider) -> Iterator[str]:
     if provider.hosts:
         yield "Hosts: " + ", ".join(f"{label} `{url}`" for label, url in provider.hosts.items())
     where = f", from {linked(provider.key_page)}" if provider.key_page else ""
-    yield f"Key: `{provider.key}`{where}"
+    sent = "" if provider.key_as == USUAL_HEADER else f", sent as `{provider.key_as}`"
+    yield f"Key: `{provider.key}`{where}{sent}"
     yield f"Pictures: {pictures(provider)}"
     known = f"for {lasts(provider)}" if provider.results_seconds else "for how long is not documented"
     yield f"Results can be downloaded {known}" + (
@@ -87,6 +90,8 @@ def provider_lines(provider: Provider) -> Iterator[str]:
 def pictures(provider: Provider) -> str:
     """How pictures reach a provider."""
     rules = provider.pictures
+    if rules.by == "url":
+        return f"only as public https URLs, which are passed on; {', '.join(rules.formats)}"
     parts = [
         "uploaded first" if rules.by == "upload" else f"{INLINE}, as `data:` URIs",
         "public https URLs passed on" if rules.urls else "URLs fetched here",
@@ -208,7 +213,8 @@ def duration(seconds: int) -> str:
     """A time in the largest unit that fits."""
     for size, unit in UNITS:
         if seconds >= size and seconds % size == 0:
-            return f"{seconds // size} {unit}"
+            count = seconds // size
+            return f"{count} {unit}{'s' * (unit == 'day' and count > 1)}"
     return f"{seconds} s"
 
 

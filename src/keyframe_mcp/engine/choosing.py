@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from keyframe_mcp.catalog import Catalog, Listed
 from keyframe_mcp.catalog.requests import Checked, check
-from keyframe_mcp.errors import InvalidInput, MissingCredential, Problem
+from keyframe_mcp.errors import MissingCredential, Problem
 from keyframe_mcp.task import Inputs, Mode
 
 MOST_PASSED_OVER = 2
@@ -20,6 +20,8 @@ class Choice:
 
     listed: Listed
     warnings: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    """That no model can do what is asked, and whose problems are listed."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Choosing:
     default_model: str | None
 
     def choose(self, request: Inputs, model: str | None, *, strict: bool) -> Choice:
-        """Raises `UnknownModel` or `MissingCredential`, or `InvalidInput` when no model can do what is asked."""
+        """The model to use; the nearest when none can do what is asked. Raises `UnknownModel`, `MissingCredential`."""
         if model is not None:
             return Choice(self._named(model, request.mode))
         ranked = self._ranked(request, strict=strict)
@@ -60,7 +62,7 @@ class Choosing:
             )
         able = next((number for number, each in enumerate(ranked) if each.is_able), None)
         if able is None:
-            raise none_able(request, ranked)
+            return none_able(request, ranked)
         return Choice(ranked[able].listed, told(ranked[able], ranked[:able]))
 
     def _ranked(self, request: Inputs, *, strict: bool) -> Sequence[Candidate]:
@@ -97,10 +99,9 @@ def told(chosen: Candidate, passed_over: Sequence[Candidate]) -> tuple[str, ...]
     return (f"{chosen.listed.id} was chosen; passed over: {', '.join(because)}{more}",) if because else ()
 
 
-def none_able(request: Inputs, ranked: Sequence[Candidate]) -> InvalidInput:
-    """What keeps the nearest model from doing it."""
+def none_able(request: Inputs, ranked: Sequence[Candidate]) -> Choice:
+    """The nearest model, whose problems will be told."""
     nearest = min(ranked, key=lambda each: len(each.checked.problems))
     able = f"none of the {len(ranked)} configured models that do {request.mode} can do this"
     about = Problem("model", f"{able}; the nearest is {nearest.listed.id}, and this is what it cannot")
-    problems = nearest.checked.problems
-    return InvalidInput(problems=problems if len(ranked) == 1 else (about, *problems))
+    return Choice(nearest.listed, problems=() if len(ranked) == 1 else (about,))

@@ -58,7 +58,7 @@ class Films:
     async def join(self, sources: Sequence[str], caller: Caller) -> JoinFacts:
         """Several videos as one file."""
         if not 2 <= len(sources) <= MOST_VIDEOS:
-            problem = f"it names {len(sources)} videos; 2 to {MOST_VIDEOS} can be joined"
+            problem = f"videos it names: {len(sources)}; 2 to {MOST_VIDEOS} can be joined"
             raise InvalidInput(problems=[Problem("sources", problem)])
         async with deadline(JOIN_SECONDS), AsyncExitStack() as stack:
             videos = await self._open_all(sources, caller, stack)

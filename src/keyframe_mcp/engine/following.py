@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from keyframe_mcp.adapters.base import Adapter, Report
 from keyframe_mcp.catalog import Catalog
-from keyframe_mcp.engine.moves import Moves, forget, waiting
+from keyframe_mcp.engine.moves import Moves, expires_at, forget, trace_of, waiting
 from keyframe_mcp.engine.pace import Pace
-from keyframe_mcp.errors import KeyframeError, ProviderRefused, UnknownModel
+from keyframe_mcp.errors import JobLost, KeyframeError, ProviderRefused, UnknownModel
 from keyframe_mcp.task import Failure, Status, Task
 
 
@@ -31,9 +31,27 @@ class Following:
         try:
             report = await adapter.check(task.remote_id or "")
         except KeyframeError as error:
-            await self.moves.note(task, failure=Failure.of(error))
-            return waiting(error, self.pace.trouble)
+            return await self._unheard(task, error)
         return await self._hear(task, report, adapter)
+
+    async def _unheard(self, task: Task, error: KeyframeError) -> float | None:
+        """No answer ends no job. But one that never comes is said to be missing, in the end."""
+        since = self.clock() if task.unheard_since is None else task.unheard_since
+        if self.clock() - since < self._patience(task, error):
+            trace = {} if task.trace_id else trace_of(error)
+            await self.moves.note(task, failure=Failure.of(error), unheard_since=since, **trace)
+            return waiting(error, self.pace.trouble)
+        lost = JobLost(f"{task.provider} has not said how its job {task.remote_id} is doing for too long: {error}")
+        await self.moves.move(task, {Status.RUNNING}, Status.UNKNOWN, failure=Failure.of(lost), looks=0)
+        return self.pace.looks[0]
+
+    def _patience(self, task: Task, error: KeyframeError) -> float:
+        """How long it is asked without an answer. Being told that there is no such job takes less than silence."""
+        if isinstance(error, ProviderRefused):
+            return self.pace.disowned
+        provider = self.catalog.providers.get(task.provider)
+        longest = provider.longest_seconds if provider else None
+        return self.pace.silence + (longest or 0)
 
     async def _ask_to_stop(self, task: Task, remote_id: str, adapter: Adapter) -> Task:
         """The task as it is after asking. Trouble with asking must not keep us from hearing how the job is."""
@@ -57,8 +75,9 @@ class Following:
 
     async def _hear(self, task: Task, report: Report, adapter: Adapter) -> float | None:
         """Write down what the provider said."""
-        heard = {"native_status": report.native_status, "progress": report.progress, "failure": None}
+        heard: dict[str, object] = {"native_status": report.native_status, "failure": None, "unheard_since": None}
         heard |= {} if report.seed is None else {"seed": report.seed}
+        heard |= {} if report.progress is None else {"progress": report.progress}
         match report.status:
             case Status.SUCCEEDED if not report.outputs:
                 return await self._nothing_to_save(task, report, heard, adapter)
@@ -75,15 +94,13 @@ class Following:
 
     def _made(self, task: Task, report: Report) -> dict[str, object]:
         """What is remembered of a job that succeeded."""
-        provider = self.catalog.providers.get(task.provider)
-        kept = provider.results_seconds if provider else None
         return {
             "engine": report.engine,
             "confidence": report.confidence,
             "inference_seconds": report.inference_seconds,
             "progress": 1.0,
             "remote_outputs": report.outputs,
-            "remote_expires_at": None if kept is None else self.clock() + kept,
+            "remote_expires_at": expires_at(self.catalog, task, self.clock()),
             "warnings": (*task.warnings, *report.warnings),
         }
 
@@ -91,8 +108,8 @@ class Following:
         self, task: Task, report: Report, heard: Mapping[str, object], adapter: Adapter
     ) -> float | None:
         """Success without a file is asked about once more: some say done a moment before the file is there."""
-        if task.native_status != report.native_status:
-            await self.moves.note(task, **heard)
+        if task.failure != report.failure:
+            await self.moves.note(task, **(dict(heard) | {"failure": report.failure}))
             return adapter.poll_seconds
         await self._end(task, replace(report, status=Status.FAILED), heard, adapter)
         return None
@@ -101,4 +118,7 @@ class Following:
         """It is over, and there is nothing to save."""
         ended = dict(heard) | {"failure": report.failure, "inference_seconds": report.inference_seconds}
         await self.moves.move(task, {Status.RUNNING}, report.status, **ended)
+        if report.is_picture_gone:
+            gone = [picture.content for picture in task.pictures.values()]
+            await self.moves.store.forget_uploads(adapter.account, gone)
         await forget(task, adapter)

@@ -42,7 +42,7 @@ class Intake:
         found, unusable = await self._pictures(caller, request, first, listed)
         shapes = {name: (picture.width, picture.height) for name, (picture, _) in found.items()}
         checked = check(listed.id, listed.model, request, strict=strict, shapes=shapes)
-        if problems := [*checked.problems, *unusable]:
+        if problems := [*choice.problems, *checked.problems, *unusable]:
             raise InvalidInput(problems=problems)
         pictures = {wire_name: found[name][0] for name, wire_name in checked.pictures.items()}
         wire = {name: value for name, value in checked.wire.items() if name not in pictures}

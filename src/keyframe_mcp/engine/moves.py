@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keyframe_mcp.adapters.base import Adapter
+from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.bulletin import Bulletin
 from keyframe_mcp.errors import KeyframeError, ProviderBusy, ProviderError
 from keyframe_mcp.store import Store
@@ -46,6 +47,12 @@ async def forget(task: Task, adapter: Adapter) -> None:
     """It is over: the adapter may let go of what it kept for the task."""
     if task.remote_id is not None:
         await adapter.forget(task.remote_id)
+
+
+def expires_at(catalog: Catalog, task: Task, now: float) -> float | None:
+    """When the provider deletes a result it has only now told of, as far as it says how long it keeps them."""
+    provider = catalog.providers.get(task.provider)
+    return None if provider is None or provider.results_seconds is None else now + provider.results_seconds
 
 
 def waiting(error: KeyframeError, otherwise: float) -> float:

@@ -14,6 +14,8 @@ class Pace:
     trouble: float = 10.0  # when a provider could not be asked
     saving: float = 15.0  # when a result could not be copied
     looks: tuple[float, ...] = (5.0, 20.0, 60.0, 300.0, 900.0)  # before each look for a job of unknown fate
+    disowned: float = 600.0  # a provider that says it has no such job is believed after so long
+    silence: float = 6 * 3600.0  # and one that says nothing, beyond the longest it lets a job run
     unconfigured: float = 60.0  # when a task's provider has no key any more
 
 

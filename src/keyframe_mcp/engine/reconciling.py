@@ -13,7 +13,7 @@ from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.moves import Moves
 from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.errors import KeyframeError
-from keyframe_mcp.task import Task
+from keyframe_mcp.task import Status, Task
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Reconciling:
         """Look once. Seconds until the next look; None when there is nothing more to be had from looking."""
         if task.sent_at is None or task.looks >= len(self.pace.looks):
             return None
+        if task.remote_id is not None:
+            return await self._ask_again(task, task.remote_id, adapter)
         try:
             model = self.catalog.find(task.model).model
             job = Job(
@@ -36,7 +38,7 @@ class Reconciling:
                 model=model.remote,
                 version=model.version,
                 mode=task.mode,
-                wire=task.wire,
+                wire=task.wire | task.sent_pictures,
             )
             found = await adapter.find(job, task.sent_at)
         except KeyframeError:
@@ -47,6 +49,20 @@ class Reconciling:
             if await self.moves.adopt(task, remote_id):
                 return 0
         await self._tell(task, found)
+        return self._next_look(task)
+
+    async def _ask_again(self, task: Task, remote_id: str, adapter: Adapter) -> float | None:
+        """A job whose id is known, and of which nothing was heard for too long. Any answer brings it back."""
+        try:
+            await adapter.check(remote_id)
+        except KeyframeError:
+            await self.moves.note(task, looks=task.looks + 1)
+            return self._next_look(task)
+        await self.moves.move(task, {Status.UNKNOWN}, Status.RUNNING, failure=None, unheard_since=None)
+        return 0
+
+    def _next_look(self, task: Task) -> float | None:
+        """Seconds until the look after this one."""
         return self.pace.looks[task.looks + 1] if task.looks + 1 < len(self.pace.looks) else None
 
     async def _tell(self, task: Task, found: Found) -> None:

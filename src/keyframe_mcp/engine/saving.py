@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from keyframe_mcp.adapters.base import Adapter
+from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.keeper import Keeper
-from keyframe_mcp.engine.moves import Moves, forget, waiting
+from keyframe_mcp.engine.moves import Moves, expires_at, forget, waiting
 from keyframe_mcp.engine.pace import Pace
-from keyframe_mcp.errors import KeyframeError, OutputUnwritable, ProviderUnavailable, ResultGone, UnexpectedReply
-from keyframe_mcp.task import Failure, Status, Task
+from keyframe_mcp.errors import (
+    CallerError,
+    KeyframeError,
+    OutputUnwritable,
+    ProviderUnavailable,
+    ResultGone,
+    UnexpectedReply,
+)
+from keyframe_mcp.task import Failure, Output, Status, Task
 
+MUCH_SHORTER = 0.7
 MOST_ADDRESSES = 3  # how often a provider is asked about a result that cannot be had
 
 
@@ -18,8 +28,10 @@ MOST_ADDRESSES = 3  # how often a provider is asked about a result that cannot b
 class Saving:
     """From saving to succeeded."""
 
+    catalog: Catalog
     keeper: Keeper
     moves: Moves
+    clock: Callable[[], float]
     pace: Pace
 
     async def save(self, task: Task, adapter: Adapter) -> float | None:
@@ -31,10 +43,14 @@ class Saving:
             return self.pace.saving
         except (ResultGone, UnexpectedReply) as error:
             return await self._ask_where(task, error, adapter)
+        except CallerError as error:
+            # An agent cannot mend what a provider has made.
+            made = UnexpectedReply(f"what {task.provider} made cannot be used: {error}")
+            return await self._ask_where(task, made, adapter)
         except KeyframeError as error:
             await self._lose(task, error, adapter)
             return None
-        warnings = (*task.warnings, *kept.warnings)
+        warnings = (*task.warnings, *kept.warnings, *shorter(task, kept.outputs))
         await self.moves.move(
             task, {Status.SAVING}, Status.SUCCEEDED, outputs=kept.outputs, warnings=warnings, failure=None
         )
@@ -58,12 +74,22 @@ class Saving:
         if not is_new and isinstance(error, ResultGone):
             await self._lose(task, error, adapter)
             return None
-        outputs = report.outputs if is_new else task.remote_outputs
-        failure = Failure.of(error)
-        await self.moves.note(task, remote_outputs=outputs, asked_where=task.asked_where + 1, failure=failure)
+        changes: dict[str, object] = {"asked_where": task.asked_where + 1, "failure": Failure.of(error)}
+        if is_new:
+            until = expires_at(self.catalog, task, self.clock())
+            changes |= {"remote_outputs": report.outputs, "remote_expires_at": until}
+        await self.moves.note(task, **changes)
         return 0 if is_new else self.pace.saving
 
     async def _lose(self, task: Task, error: KeyframeError, adapter: Adapter) -> None:
         """The video was made and cannot be had."""
         await self.moves.move(task, {Status.SAVING}, Status.FAILED, failure=Failure.of(error))
         await forget(task, adapter)
+
+
+def shorter(task: Task, outputs: Sequence[Output]) -> tuple[str, ...]:
+    """A warning when the video is much shorter than was asked for."""
+    asked, made = task.request.get("duration"), outputs[0].duration if outputs else None
+    if not isinstance(asked, int | float) or made is None or made >= MUCH_SHORTER * asked:
+        return ()
+    return (f"the video has {made:g} s; {asked:g} s were asked for",)

@@ -113,8 +113,8 @@ class Sources:
         reference = parse(text)
         if isinstance(reference, PathReference) and not caller.may_name_files:
             raise InvalidInput(
-                "paths work only where server and agent share a machine (stdio); give an https URL, task:<id> or the "
-                "`reference` of an earlier result"
+                "paths work over stdio only; give an https URL, a data: URI, task:<id> or the `reference` of an "
+                "earlier result"
             )
         return reference
 

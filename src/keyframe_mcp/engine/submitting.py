@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import anyio
@@ -27,6 +28,26 @@ from keyframe_mcp.task import Cost, Failure, Status, Task
 log = logging.getLogger(__name__)
 
 
+class Sending:
+    """How many jobs are on their way, for whoever wants to leave."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def is_any(self) -> bool:
+        """Whether one is."""
+        return self._count > 0
+
+    @contextmanager
+    def one(self) -> Generator[None]:
+        """One more for as long as the block lasts."""
+        self._count += 1
+        try:
+            yield
+        finally:
+            self._count -= 1
+
+
 @dataclass(frozen=True)
 class Submitting:
     """From queued to running, or to knowing why not, or to knowing that nobody can tell."""
@@ -36,6 +57,7 @@ class Submitting:
     moves: Moves
     clock: Callable[[], float]
     pace: Pace
+    sending: Sending
 
     async def submit(self, task: Task, adapter: Adapter) -> float | None:
         """Prepare what costs nothing, write the intent down, then send it, once."""
@@ -44,14 +66,15 @@ class Submitting:
             return None
         try:
             job = await self._job(task, adapter)
-        except (ProviderBusy, ProviderUnavailable, UnexpectedReply, OutputUnwritable) as error:
+        except (ProviderBusy, ProviderUnavailable, OutputUnwritable) as error:
             await self.moves.note(task, failure=Failure.of(error))
             return waiting(error, self.pace.busy)
         except KeyframeError as error:
-            await self.moves.move(task, {Status.QUEUED}, Status.FAILED, failure=Failure.of(error))
+            await self.moves.move(task, {Status.QUEUED}, Status.FAILED, failure=Failure.of(error), **trace_of(error))
             return None
         attempt, queued = task.attempt + 1, {Status.QUEUED}
-        intent = await self.moves.move(task, queued, Status.SUBMITTING, attempt=attempt, sent_at=self.clock())
+        changes = {"attempt": attempt, "sent_at": self.clock(), "sent_pictures": as_sent(task, job)}
+        intent = await self.moves.move(task, queued, Status.SUBMITTING, **changes)
         if intent is None:
             return 0
         return await self._send(intent, replace(job, attempt=attempt), adapter)
@@ -68,7 +91,7 @@ class Submitting:
 
     async def _send(self, task: Task, job: Job, adapter: Adapter) -> float | None:
         # Shielded: stopping must not leave a job behind that nobody has written down.
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), self.sending.one():
             return await self._send_once(task, job, adapter)
 
     async def _send_once(self, task: Task, job: Job, adapter: Adapter) -> float | None:
@@ -77,10 +100,11 @@ class Submitting:
             accepted = await adapter.submit(job)
         except (ProviderBusy, ProviderUnavailable) as error:
             # Proof that nothing was sent: the same task waits its turn again.
-            await self.moves.move(task, open_states, Status.QUEUED, failure=Failure.of(error))
+            await self.moves.move(task, open_states, Status.QUEUED, failure=Failure.of(error), **trace_of(error))
             return waiting(error, self.pace.busy)
         except (SubmissionUncertain, UnexpectedReply) as error:
-            await self.moves.move(task, sending, Status.UNKNOWN, failure=Failure.of(error), **trace_of(error))
+            failure = Failure.of(uncertain(error))
+            await self.moves.move(task, sending, Status.UNKNOWN, failure=failure, **trace_of(error))
             return self.pace.looks[0]
         except KeyframeError as error:
             await self.moves.move(task, sending, Status.FAILED, failure=Failure.of(error), **trace_of(error))
@@ -113,3 +137,16 @@ class Submitting:
             return 0
         await self.moves.move(task, {Status.SUBMITTING}, Status.UNKNOWN, failure=Failure.of(SubmissionUncertain()))
         return 0
+
+
+def as_sent(task: Task, job: Job) -> dict[str, str]:
+    """What stands for each picture in the request. Bytes are not kept: an empty text says that they travelled in it."""
+    sent = {name: str(job.wire[name]) for name in task.pictures}
+    return {name: "" if text.startswith("data:") else text for name, text in sent.items()}
+
+
+def uncertain(error: SubmissionUncertain | UnexpectedReply) -> SubmissionUncertain:
+    """An answer to a submission that cannot be read leaves it open whether there is a job."""
+    if isinstance(error, SubmissionUncertain):
+        return error
+    return SubmissionUncertain(f"{error}. The job may exist and be billed, so it was not sent again")

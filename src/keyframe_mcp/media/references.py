@@ -14,7 +14,9 @@ from keyframe_mcp.errors import InvalidInput
 At = float | Literal["first", "last"]
 
 TASK = re.compile(r"^(?:task:)?(?P<id>kf_[a-z2-7]{26})(?:#(?P<end>first|last)|@(?P<second>[0-9.]+))?$")
-OUTPUT = re.compile(r"^output:(?P<name>(?:kf_[a-z2-7]{26}(?:-\d+)?|frame-[0-9a-f]{16})\.(?:mp4|webm|mov|gif|png))$")
+OUTPUT = re.compile(
+    r"^output:(?P<name>(?:kf_[a-z2-7]{26}(?:-\d+)?|frame-[0-9a-f]{16})\.(?:mp4|webm|mov|mkv|avi|ts|gif|png|jpg|webp|avif))$"
+)
 SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from keyframe_mcp.task import Inputs, Mode, Status
+from keyframe_mcp.task import Inputs, Mode, Number, Status, Whole, no_switch
 
 Picture = Annotated[str, Field(description="Path, https URL or task:<id> (last frame; #first, @seconds)")]
 Video = "task:<id>, path or https URL"
@@ -30,18 +30,18 @@ class Generation(Arguments):
     """What every generate tool takes."""
 
     model: str | None = Field(None, description="provider/model")
-    duration: float | None = Field(None, description="Seconds")
+    duration: Number | None = Field(None, description="Seconds")
     resolution: str | None = Field(None, description="e.g. 720p")
     aspect_ratio: str | None = Field(None, description="e.g. 9:16")
     negative_prompt: str | None = None
-    seed: int | None = None
-    num_inference_steps: int | None = None
-    guidance_scale: float | None = None
-    num_outputs: int | None = None
+    seed: Whole | None = None
+    num_inference_steps: Whole | None = None
+    guidance_scale: Number | None = None
+    num_outputs: Whole | None = None
     options: dict[str, Any] | None = Field(None, description="Model's own inputs")
     strict: bool = Field(True, description="false: drop unsupported inputs")  # noqa: FBT003 - a field
     idempotency_key: str | None = Field(None, description="Same on a retry", max_length=200)
-    wait_seconds: float = Field(0, ge=0, le=45)
+    wait_seconds: Number = Field(0, ge=0, le=45)
 
     def request(self, mode: Mode) -> Inputs:
         """The request these arguments make."""
@@ -82,7 +82,7 @@ class GetTask(Arguments):
 
     task_id: str | None = None
     task_ids: list[str] | None = Field(None, max_length=50)
-    wait_seconds: float = Field(0, ge=0, le=45, description="Wait this long for the end")
+    wait_seconds: Number = Field(0, ge=0, le=45, description="Wait this long for the end")
 
 
 class CancelTask(Arguments):
@@ -95,7 +95,7 @@ class ListTasks(Arguments):
     """Which tasks."""
 
     status: Annotated[Status | None, WithJsonSchema({"type": "string"})] = None
-    limit: int = Field(20, ge=1, le=100)
+    limit: Whole = Field(20, ge=1, le=100)
 
 
 class ListModels(Arguments):
@@ -110,7 +110,7 @@ class ViewVideo(Arguments):
     """Which video, and how large a picture."""
 
     source: str = Field(description=Video)
-    cells: int | None = Field(None, ge=1, le=25)
+    cells: Annotated[int, Field(ge=1, le=25), BeforeValidator(no_switch)] | None = None
     small: bool = Field(False, description="Fewer pixels")  # noqa: FBT003 - a field
 
 

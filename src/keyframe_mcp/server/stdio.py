@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -26,6 +26,7 @@ from keyframe_mcp.app import Application
 Received = SessionMessage | Exception
 
 STOP_SECONDS = 1.5
+SENDING_SECONDS = 100
 
 
 async def serve_stdio(server: MCPServer, application: Application) -> None:
@@ -103,9 +104,19 @@ async def end_on_signal(application: Application) -> None:
     """
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
-            with anyio.move_on_after(STOP_SECONDS):
+            break
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(leave_on_the_next, signals)
+            # The answer to a job that is being sent is all there will be of it, and it may be paid.
+            with anyio.move_on_after(SENDING_SECONDS if application.is_sending() else STOP_SECONDS):
                 await application.stop()
             os._exit(0)
+
+
+async def leave_on_the_next(signals: AsyncIterator[signal.Signals]) -> None:
+    """Somebody insists."""
+    async for _ in signals:
+        os._exit(1)
 
 
 def lowlevel(server: MCPServer) -> Server[Any]:

@@ -172,9 +172,10 @@ def sentence(task: Task) -> str:
     if task.status is Status.SUCCEEDED and task.outputs:
         output = task.outputs[0]
         return f"Task {task.id} succeeded: {output.file} ({output.width}x{output.height}, {output.duration:g} s)."
+    became = {Status.FAILED: "failed", Status.CANCELLED: "was cancelled"}.get(task.status, f"is {task.status}")
     if task.failure is not None:
-        return f"Task {task.id} is {task.status}: {task.failure.message}"
-    return f"Task {task.id} is {task.status}."
+        return f"Task {task.id} {became}: {task.failure.message}"
+    return f"Task {task.id} {became}."
 
 
 def caption(sheet: SheetFacts) -> str:

@@ -212,7 +212,7 @@ def next_step(task: Task) -> str:
         case Status.UNKNOWN:
             return (
                 f"Do not generate it again: the job may exist at {task.provider} and be billed. "
-                "Have a person look at the provider's job list."
+                f"Have a person look at the provider's job list{f' for {task.remote_id}' if task.remote_id else ''}."
             )
         case _:
             return f"Call get_task with task_id {task.id} and wait_seconds=30."

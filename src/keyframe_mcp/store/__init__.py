@@ -77,6 +77,10 @@ class Store(Protocol):
         """Remember where a provider keeps its copy of a picture, and until when."""
         ...
 
+    async def forget_uploads(self, account: str, contents: Collection[str]) -> None:
+        """Forget where a provider keeps its copies of pictures: it no longer has them."""
+        ...
+
     async def aclose(self) -> None:
         """Finish what was asked and close."""
         ...

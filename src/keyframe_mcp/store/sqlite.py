@@ -37,7 +37,8 @@ class SqliteStore:
 
     async def get(self, task_id: str, owner: str | None = None) -> Task:
         """See `Store.get`."""
-        task = await self._reader.run(lambda connection: read(connection, task_id))
+        # Not every text can be asked for: SQLite wants it as UTF-8, and ours are of plain letters.
+        task = await self._reader.run(lambda connection: read(connection, task_id)) if task_id.isascii() else None
         if task is None or owner not in (None, task.owner):
             raise UnknownTask(f"there is no task {task_id!r}")
         return task
@@ -166,6 +167,12 @@ class SqliteStore:
             )
 
         await self._writer.run(work)
+
+    async def forget_uploads(self, account: str, contents: Collection[str]) -> None:
+        """See `Store.forget_uploads`."""
+        rows = [(account, each) for each in contents]
+        sql = "DELETE FROM uploads WHERE account = ? AND content = ?"
+        await self._writer.run(lambda connection: connection.executemany(sql, rows).rowcount)
 
     async def aclose(self) -> None:
         """See `Store.aclose`."""
