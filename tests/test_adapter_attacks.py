@@ -139,6 +139,7 @@ def test_secrets_of_every_kind_are_blanked():
     assert cleaned("the key parameter is missing, token limits apply") == (
         "the key parameter is missing, token limits apply"
     )
+    assert cleaned("see 7f0c1d2e3a, cut", "7f0c1d2e3a4b5c6d7e8f9a0b") == "see [key], cut"
     assert quoted("Somebody", "") == "Somebody gives no reason"
 
 
@@ -335,6 +336,14 @@ async def test_baicai_done_without_a_file_is_said(adapter: Reader):
     assert "names no file" in report.failure.message
 
 
+async def test_a_baicai_result_that_is_not_there_is_asked_for_once(tmp_path: Path):
+    remote = Remote(reply(baicai({"status": "COMPLETED"})), reply({"message": "not yet"}, 404))
+
+    with pytest.raises(errors.ProviderRefused, match="not yet"):
+        await connected("baicai", remote, tmp_path).check("j1")
+    assert len(remote.requests) == 2
+
+
 @pytest.mark.parametrize(
     ("code", "kind"), [(1, "provider_refused"), (-1, "provider_refused"), (10234, "provider_refused")]
 )
@@ -443,6 +452,14 @@ async def test_no_other_error_leaves_reading(adapter: Reader, name: str, text: s
     assert await odd().quote(job) is None
 
 
+async def test_an_answer_of_lists_in_lists_goes_no_further(adapter: Reader):
+    deep = httpx.Response(200, text='{"data":[' + "[" * 500 + "]" * 500 + "]}")
+    with pytest.raises(errors.UnexpectedReply):
+        await adapter("wavespeed", deep).models()
+    flat = reply({"data": [{"name": "x", "inputs": [[]] * 500}]})
+    assert await adapter("wavespeed", flat).models() is not None
+
+
 @pytest.mark.parametrize("odd", ["https://[::1", "https://\x00/", "http://", "https://a b/", "https://h/" + "x" * 9000])
 async def test_an_address_that_is_none_is_left_out(adapter: Reader, odd: str):
     body = wavespeed(outputs=[odd, "https://cdn/x.mp4"])
@@ -506,6 +523,7 @@ def test_what_was_sent_is_not_what_was_made():
         (400, "model moderation-v2 not found", "provider_refused"),
         (404, "content moderation", "provider_refused"),
         (422, "nsfw", "provider_refused"),
+        (404, "insufficient balance", "provider_refused"),
         (400, "enable_nsfw_check must be boolean", "provider_refused"),
         (400, "stop_level must be 1", "provider_refused"),
         (400, "blocked by content moderation", "content_rejected"),

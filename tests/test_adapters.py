@@ -324,6 +324,14 @@ async def test_a_strange_id_stays_within_its_place_in_the_path(connect: Connect,
     assert not remote.requests[0].url.query
 
 
+async def test_an_input_that_travels_as_a_header_does(connect: Connect, example: Example):
+    remote = Remote(reply(example.submit_reply))
+
+    await connect(remote).submit(replace(example.job, wire={**example.job.wire, "header:X-Deadline": "60s"}))
+    assert remote.requests[0].headers["x-deadline"] == "60s"
+    assert remote.calls == [as_asked(example.submit)]
+
+
 def test_flat_names_become_the_providers_json():
     wire = {"input.prompt": "a", "images[1]": "last", "images[0]": "first", "header:Prefer": "wait=5", "seed": 7}
 

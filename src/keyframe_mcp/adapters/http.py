@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from keyframe_mcp.adapters.access import Access
 from keyframe_mcp.adapters.base import Accepted, Found, Job, Report, Sent
-from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Reply, Upload
+from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Reply, Upload, header_values
 from keyframe_mcp.adapters.quotation import Quotation
 from keyframe_mcp.adapters.recents import found
 from keyframe_mcp.adapters.refusals import REDIRECTS, Refusals, uncertain
@@ -124,7 +124,7 @@ class HttpAdapter:
         from keyframe_mcp.adapters.connection import NoAnswer, NotBuilt, NotSent  # noqa: PLC0415 - httpx loads late
 
         try:
-            connection, call = self._connection(), self._dialect.submit_call(job)
+            connection, call = self._connection(), with_headers(self._dialect.submit_call(job), job)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing was sent
             raise self._unsent(error) from None
         try:
@@ -206,7 +206,7 @@ class HttpAdapter:
         except UNREADABLE as error:
             unreadable = self._refusals.unreadable(reply, error)
         else:
-            if not 300 <= reply.status < 400 and self._dialect.proves(reply, accepted):
+            if self._dialect.proves(reply, accepted):
                 return self._reports.accepted(accepted, self._refusals.trace(reply))
             unreadable = self._refusals.unreadable(reply)
         complaint = self._complaint(reply)
@@ -276,6 +276,11 @@ class HttpAdapter:
             headers = self._access.headers(self._provider)
             self._opened = Connection(self._access.base_url, headers, self._transport)
         return self._opened
+
+
+def with_headers(call: Call, job: Job) -> Call:
+    """A call with the inputs that travel as headers, whatever the dialect."""
+    return replace(call, headers={**call.headers, **header_values(job.wire)})
 
 
 def data_uri(content: bytes, mime_type: str) -> str:

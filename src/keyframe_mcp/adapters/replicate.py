@@ -17,7 +17,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field
 
 from keyframe_mcp.adapters.base import Accepted, Job, Report
-from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Failed, Reply, Upload, header_values, words
+from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Failed, Reply, Upload, words
 from keyframe_mcp.adapters.outputs import outputs_in
 from keyframe_mcp.adapters.recents import Recent
 from keyframe_mcp.adapters.replies import Lenient, Number, RemoteId
@@ -98,12 +98,11 @@ class Replicate(Dialect):
         return Complaint(status=RELAY_REFUSALS[code], message=f"{complaint.message} ({code})")
 
     def submit_call(self, job: Job) -> Call:
-        headers = header_values(job.wire)
         if job.version is None:
             path = self._path(f"/models/{quote(job.model)}/predictions")
-            return Call(method="POST", path=path, json={"input": self.inputs(job)}, headers=headers)
+            return Call(method="POST", path=path, json={"input": self.inputs(job)})
         body = {"version": f"{job.model}:{job.version}", "input": self.inputs(job)}
-        return Call(method="POST", path=self._path("/predictions"), json=body, headers=headers)
+        return Call(method="POST", path=self._path("/predictions"), json=body)
 
     def read_accepted(self, reply: Reply) -> Accepted:
         submitted = Submitted.model_validate(reply.body)
