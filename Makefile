@@ -52,7 +52,7 @@ docs-check: $(STAMP)
 	$(BIN)/python -m keyframe_mcp.docs --check
 
 tests: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

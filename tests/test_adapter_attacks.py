@@ -329,8 +329,23 @@ async def test_baicai_says_done_at_once_where_the_state_names_the_file(adapter: 
     assert "1 of 2" in report.warnings[0]
 
 
-async def test_baicai_done_without_a_file_is_said(adapter: Reader):
-    report = await adapter("baicai", reply(baicai({"status": "COMPLETED"})), reply(baicai({"urls": []}))).check("j1")
+@pytest.mark.parametrize(
+    "first",
+    [
+        [{"status": "COMPLETED", "url": "https://cdn/1.mp4"}, {"status": "COMPLETED"}],
+        {"status": "COMPLETED", "preview": "https://cdn/small.jpg"},
+    ],
+)
+async def test_baicai_is_asked_for_the_result_where_the_state_does_not_name_all_of_it(adapter: Reader, first: Any):
+    files = ("https://cdn/1.mp4", "https://cdn/2.mp4")
+    report = await adapter("baicai", reply(baicai(first)), reply(baicai({"urls": list(files)}))).check("j1")
+
+    assert report.outputs == files
+
+
+@pytest.mark.parametrize("result", [{"urls": []}, [], None])
+async def test_baicai_done_without_a_file_is_said(adapter: Reader, result: Any):
+    report = await adapter("baicai", reply(baicai({"status": "COMPLETED"})), reply(baicai(result))).check("j1")
 
     assert report.failure is not None
     assert "names no file" in report.failure.message
