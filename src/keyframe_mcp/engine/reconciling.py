@@ -15,6 +15,8 @@ from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.errors import KeyframeError
 from keyframe_mcp.task import Status, Task
 
+LISTED = ". Its list has these jobs of that time: "
+
 
 @dataclass(frozen=True)
 class Reconciling:
@@ -69,7 +71,7 @@ class Reconciling:
         """Count the look, and name the jobs a person should look at."""
         changes: dict[str, object] = {"looks": task.looks + 1}
         if found.possible and task.failure is not None:
-            named = f" {task.provider} lists these jobs of that time: {', '.join(found.possible[:5])}."
-            message = task.failure.message.partition(f" {task.provider} lists ")[0] + named
+            before = task.failure.message.partition(LISTED)[0].rstrip(".")
+            message = f"{before}{LISTED}{', '.join(found.possible[:5])}"
             changes["failure"] = task.failure.model_copy(update={"message": message})
         await self.moves.note(task, **changes)
