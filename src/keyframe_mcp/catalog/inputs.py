@@ -44,7 +44,7 @@ def is_a(kind: str, value: object) -> bool:
 class Entry(BaseModel):
     """Frozen, and a key nobody knows is an error: it is nearly always a spelling mistake."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Input(Entry):
