@@ -332,6 +332,15 @@ async def test_an_input_that_travels_as_a_header_does(connect: Connect, example:
     assert remote.calls == [as_asked(example.submit)]
 
 
+async def test_a_replicate_model_without_a_version_is_asked_for_by_its_path(tmp_path: Path):
+    example = EXAMPLES["replicate"]
+    remote = Remote(reply(example.submit_reply, 201))
+    job = replace(example.job, version=None, model="owner/some-model")
+
+    await connected("replicate", remote, tmp_path).submit(job)
+    assert remote.calls == [("POST", "/v1/models/owner/some-model/predictions", {"input": dict(example.job.wire)})]
+
+
 def test_flat_names_become_the_providers_json():
     wire = {"input.prompt": "a", "images[1]": "last", "images[0]": "first", "header:Prefer": "wait=5", "seed": 7}
 

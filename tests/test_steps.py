@@ -557,6 +557,28 @@ async def test_the_answer_to_a_job_that_is_being_sent_is_waited_for_when_the_ser
         assert len(provider.jobs) == len(provider.asked("submit")) == 1
 
 
+async def test_few_jobs_are_on_their_way_to_a_provider_at_once_and_the_others_wait_unsent(tmp_path: Path):
+    async with Replicate() as provider:
+        chosen = {"KEYFRAME_REPLICATE_BASE_URL": provider.base_url, "REPLICATE_API_TOKEN": "emulated-key"}
+        provider.next("submit", Silence(recorded=True), times=6)
+        async with open_server_inside(tmp_path, **chosen, KEYFRAME_ALLOW_LOOPBACK="1") as application:
+            engine, ids = application.engine, list[str]()
+            for number in range(6):
+                request = Inputs(mode=Mode.ANIMATION, prompt_start="a", prompt_end=f"b {number}")
+                ids.append((await engine.start(ME, request, model="replicate/stable-diffusion-animation")).task.id)
+            await provider.until_asked("submit", 4)
+            statuses = sorted([(await engine.get(each, ME)).status for each in ids])
+            assert statuses == [Status.QUEUED] * 2 + [Status.SUBMITTING] * 4
+            provider.release()
+            await provider.until_asked("submit", 6)
+            provider.release()
+            with anyio.fail_after(30):
+                seen = [tasks async for tasks in engine.follow(ids, ME, 30)]
+
+        assert {task.status for task in seen[-1]} == {Status.SUCCEEDED}
+        assert len(provider.jobs) == 6
+
+
 async def release_while_closing(provider: Replicate) -> None:
     """Answer once the server has had many a turn to close what it should not."""
     for _ in range(200):

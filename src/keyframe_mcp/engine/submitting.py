@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import anyio
@@ -25,27 +24,24 @@ from keyframe_mcp.errors import (
 )
 from keyframe_mcp.task import Cost, Failure, Status, Task
 
+MOST_ON_THEIR_WAY = 4  # to one provider: a crash leaves no more than these in doubt
+
 log = logging.getLogger(__name__)
 
 
 class Sending:
-    """How many jobs are on their way, for whoever wants to leave."""
+    """The jobs that are on their way: few at once to each provider, and counted for whoever wants to leave."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._places: dict[str, anyio.CapacityLimiter] = {}
 
     def is_any(self) -> bool:
-        """Whether one is."""
-        return self._count > 0
+        """Whether one is on its way."""
+        return any(places.borrowed_tokens for places in self._places.values())
 
-    @contextmanager
-    def one(self) -> Generator[None]:
-        """One more for as long as the block lasts."""
-        self._count += 1
-        try:
-            yield
-        finally:
-            self._count -= 1
+    def place(self, provider: str) -> anyio.CapacityLimiter:
+        """To be held while a job is sent to this provider."""
+        return self._places.setdefault(provider, anyio.CapacityLimiter(MOST_ON_THEIR_WAY))
 
 
 @dataclass(frozen=True)
@@ -72,6 +68,10 @@ class Submitting:
         except KeyframeError as error:
             await self.moves.move(task, {Status.QUEUED}, Status.FAILED, failure=Failure.of(error), **trace_of(error))
             return None
+        async with self.sending.place(task.provider):
+            return await self._submit(task, job, adapter)
+
+    async def _submit(self, task: Task, job: Job, adapter: Adapter) -> float | None:
         attempt, queued = task.attempt + 1, {Status.QUEUED}
         changes = {"attempt": attempt, "sent_at": self.clock(), "sent_pictures": as_sent(task, job)}
         intent = await self.moves.move(task, queued, Status.SUBMITTING, **changes)
@@ -91,7 +91,7 @@ class Submitting:
 
     async def _send(self, task: Task, job: Job, adapter: Adapter) -> float | None:
         # Shielded: stopping must not leave a job behind that nobody has written down.
-        with anyio.CancelScope(shield=True), self.sending.one():
+        with anyio.CancelScope(shield=True):
             return await self._send_once(task, job, adapter)
 
     async def _send_once(self, task: Task, job: Job, adapter: Adapter) -> float | None:
