@@ -197,11 +197,24 @@ async def test_an_id_is_evidence_of_a_job_whatever_the_status_says(connect: Conn
     assert await connect(Remote(reply(example.submit_reply, 502))).submit(example.job) == example.accepted
 
 
-async def test_cancels_if_and_only_if_it_can(connect: Connect, example: Example):
-    remote = Remote(reply(example.reports[0][0]))
+@pytest.mark.parametrize("yes", [httpx.Response(204), httpx.Response(200, text="ok"), None])
+async def test_cancels_if_and_only_if_it_can(connect: Connect, example: Example, yes: httpx.Response | None):
+    remote = Remote(yes or reply(example.reports[0][0]))
 
     assert await connect(remote).cancel(example.accepted.remote_id) is (example.cancel is not None)
     assert remote.calls == ([as_asked(example.cancel)] if example.cancel else [])
+
+
+async def test_every_call_carries_the_headers_the_provider_wants(connect: Connect, example: Example):
+    remote = Remote(reply(example.submit_reply), reply(example.reports[0][0]), reply({}), reply({}))
+    adapter = connect(remote)
+    await adapter.submit(example.job)
+    await adapter.check(example.accepted.remote_id)
+    await adapter.cancel(example.accepted.remote_id)
+
+    calls = [example.submit, example.check, *([example.cancel] if example.cancel else [])]
+    for call, request in zip(calls, remote.requests, strict=True):
+        assert {name: request.headers.get(name) for name in call.headers} == dict(call.headers)
 
 
 async def test_never_repeats_the_key(connect: Connect, example: Example):
@@ -343,5 +356,7 @@ async def test_a_replicate_model_without_a_version_is_asked_for_by_its_path(tmp_
 
 def test_flat_names_become_the_providers_json():
     wire = {"input.prompt": "a", "images[1]": "last", "images[0]": "first", "header:Prefer": "wait=5", "seed": 7}
+    frames = {"frames[1].uri": "b", "frames[0].uri": "a", "frames[0].position": "first"}
 
     assert nested(wire) == {"input": {"prompt": "a"}, "images": ["first", "last"], "seed": 7}
+    assert nested(frames) == {"frames": [{"uri": "a", "position": "first"}, {"uri": "b"}]}

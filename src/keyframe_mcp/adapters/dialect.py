@@ -15,6 +15,7 @@ from typing import Any, ClassVar, cast
 from keyframe_mcp.adapters.base import Accepted, Job, Report
 from keyframe_mcp.adapters.recents import Recent
 from keyframe_mcp.catalog.entries import Provider
+from keyframe_mcp.catalog.wires import Step, steps
 from keyframe_mcp.errors import GenerationFailed, ProviderError
 from keyframe_mcp.task import Status
 
@@ -201,19 +202,16 @@ class Dialect(ABC):
 
 
 def nested(wire: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"input.prompt": 1, "images[0]": 2, "images[1]": 3}` as nested JSON. Header names are left out."""
-    body: dict[str, Any] = {}
+    """`{"input.prompt": 1, "images[0]": 2, "frames[0].uri": 3}` as nested JSON. Header names are left out."""
+    body: dict[Step, Any] = {}
     for name, value in wire.items():
         if name.startswith("header:"):
             continue
+        *outer, last = steps(name)
         place = body
-        *outer, last = name.split(".")
         for part in outer:
-            place = cast("dict[str, Any]", place.setdefault(part, {}))
-        if match := re.fullmatch(r"(\w+)\[(\d+)\]", last):
-            place.setdefault(match[1], {})[int(match[2])] = value
-        else:
-            place[last] = value
+            place = cast("dict[Step, Any]", place.setdefault(part, {}))
+        place[last] = value
     return cast("dict[str, Any]", listed(body))
 
 

@@ -155,7 +155,9 @@ class HttpAdapter:
         call = self._dialect.cancel_call(remote_id) if self._provider.cancel else None
         if call is None:
             return False
-        await self._ask(call, lambda _: None)
+        reply = await self._reply(call)  # whatever a yes says; some say it with nothing
+        if complaint := self._complaint(reply):
+            raise self._refusals.refusal(complaint, reply, self._clock())
         return True
 
     async def find(self, job: Job, sent_at: float) -> Found | None:

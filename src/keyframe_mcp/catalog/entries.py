@@ -53,7 +53,7 @@ class Provider(Entry):
     name: str
     """What people call it."""
     dialect: str
-    """The protocol: wavespeed, siliconflow, baicai, replicate or local."""
+    """The protocol: a name in `adapters/__init__.py`, or local."""
     base_url: Host | None = None
     """What comes before the paths of its documentation."""
     hosts: dict[str, Host] = Field(default_factory=dict[str, Host])
