@@ -103,5 +103,5 @@ def none_able(request: Inputs, ranked: Sequence[Candidate]) -> Choice:
     """The nearest model, whose problems will be told."""
     nearest = min(ranked, key=lambda each: len(each.checked.problems))
     able = f"none of the {len(ranked)} configured models that do {request.mode} can do this"
-    about = Problem("model", f"{able}; the nearest is {nearest.listed.id}, and this is what it cannot")
+    about = Problem("model", f"{able}; the nearest is {nearest.listed.id}, whose problems follow")
     return Choice(nearest.listed, problems=() if len(ranked) == 1 else (about,))
