@@ -31,7 +31,7 @@ from keyframe_mcp.settings import Settings, read_settings
 from keyframe_mcp.store.sqlite import SqliteStore
 from keyframe_mcp.task import Inputs, Mode, Picture, Status
 
-BRISK = Pace(poll=0.02, busy=0.05, trouble=0.05, saving=0.1, looks=(0.05, 0.1))
+BRISK = Pace(poll=0.02, place=0.02, busy=0.05, trouble=0.05, saving=0.1, looks=(0.05, 0.1))
 ME = Caller(owner="me", may_name_files=True)
 
 PAID_PROVIDER = """

@@ -29,6 +29,7 @@ from keyframe_mcp.errors import (
     SubmissionUncertain,
     UnexpectedReply,
 )
+from keyframe_mcp.runners.embedded import MOST_AT_ONCE
 from keyframe_mcp.server.views import TaskView
 from keyframe_mcp.task import Cost, Failure, Inputs, Mode, Output, Status, Task
 from studio import ME, PAID_PROVIDER, ScriptedProvider, Studio, open_server_inside, open_studio, picture
@@ -577,6 +578,32 @@ async def test_few_jobs_are_on_their_way_to_a_provider_at_once_and_the_others_wa
 
         assert {task.status for task in seen[-1]} == {Status.SUCCEEDED}
         assert len(provider.jobs) == 6
+
+
+async def test_a_provider_that_does_not_answer_keeps_no_other_provider_s_task_waiting(tmp_path: Path):
+    async with Replicate() as silent, SiliconFlow() as other:
+        chosen = {
+            "KEYFRAME_ALLOW_LOOPBACK": "1",
+            "KEYFRAME_REPLICATE_BASE_URL": silent.base_url,
+            "REPLICATE_API_TOKEN": "emulated-key",
+            "KEYFRAME_SILICONFLOW_BASE_URL": other.base_url,
+            "SILICONFLOW_API_KEY": "emulated-key",
+        }
+        silent.next("submit", Silence(recorded=False), times=MOST_AT_ONCE)
+        async with open_server_inside(tmp_path, **chosen) as application:
+            engine = application.engine
+            for number in range(MOST_AT_ONCE + 6):
+                request = Inputs(mode=Mode.ANIMATION, prompt_start="a", prompt_end=f"b {number}")
+                await engine.start(ME, request, model="replicate/stable-diffusion-animation")
+            await silent.until_asked("submit", 4)
+            words = Inputs(mode=Mode.T2V, prompt="a heron")
+            task = (await engine.start(ME, words, model="siliconflow/wan2.2-t2v")).task
+            with anyio.fail_after(30):
+                seen = [latest async for (latest,) in engine.follow([task.id], ME, 25)]
+            assert len(silent.asked("submit")) == 4
+            silent.release()
+
+        assert seen[-1].status is Status.SUCCEEDED
 
 
 async def release_while_closing(provider: Replicate) -> None:

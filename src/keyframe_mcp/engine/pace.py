@@ -10,6 +10,7 @@ class Pace:
     """Seconds, each."""
 
     poll: float = 5.0  # between two looks at a provider's running job
+    place: float = 1.5  # when enough jobs are on their way to the provider
     busy: float = 10.0  # when nothing could be submitted, and the provider did not say how long to wait
     trouble: float = 10.0  # when a provider could not be asked
     saving: float = 15.0  # when a result could not be copied

@@ -60,6 +60,21 @@ class Submitting:
         if task.cancel_requested:
             await self.moves.move(task, {Status.QUEUED}, Status.CANCELLED)
             return None
+        if adapter.idempotent:
+            return await self._prepare(task, adapter)
+        # Not waited for: whoever waits here keeps the runner from other providers' tasks.
+        place = self.sending.place(task.provider)
+        try:
+            place.acquire_nowait()
+        except anyio.WouldBlock:
+            return self.pace.place
+        try:
+            return await self._prepare(task, adapter)
+        finally:
+            place.release()
+
+    async def _prepare(self, task: Task, adapter: Adapter) -> float | None:
+        """Everything that costs nothing; then it is sent."""
         try:
             job = await self._job(task, adapter)
         except (ProviderBusy, ProviderUnavailable, OutputUnwritable) as error:
@@ -68,10 +83,10 @@ class Submitting:
         except KeyframeError as error:
             await self.moves.move(task, {Status.QUEUED}, Status.FAILED, failure=Failure.of(error), **trace_of(error))
             return None
-        async with self.sending.place(task.provider):
-            return await self._submit(task, job, adapter)
+        return await self._submit(task, job, adapter)
 
     async def _submit(self, task: Task, job: Job, adapter: Adapter) -> float | None:
+        """The intent, and then the job."""
         attempt, queued = task.attempt + 1, {Status.QUEUED}
         changes = {"attempt": attempt, "sent_at": self.clock(), "sent_pictures": as_sent(task, job)}
         intent = await self.moves.move(task, queued, Status.SUBMITTING, **changes)
