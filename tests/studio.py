@@ -14,6 +14,7 @@ from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.adapters.base import Accepted, Found, Job, Report, Sent
 from keyframe_mcp.app import Application, open_application
 from keyframe_mcp.engine import Caller, Engine
+from keyframe_mcp.engine.budget import NO_BUDGET, Budget
 from keyframe_mcp.engine.bulletin import Bulletin
 from keyframe_mcp.engine.choosing import Choosing
 from keyframe_mcp.engine.films import Films
@@ -21,13 +22,16 @@ from keyframe_mcp.engine.intake import Intake
 from keyframe_mcp.engine.keeper import Keeper
 from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.engine.pictures import Pictures
+from keyframe_mcp.engine.settling import Settling
 from keyframe_mcp.engine.sources import Sources
 from keyframe_mcp.engine.steps import Steps
+from keyframe_mcp.engine.submitting import Rules
 from keyframe_mcp.media.fetch import Fetcher
 from keyframe_mcp.media.files import Folders
 from keyframe_mcp.media.orders import RenderVideo
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.settings import Settings, read_settings
+from keyframe_mcp.store import Limits
 from keyframe_mcp.store.sqlite import SqliteStore
 from keyframe_mcp.task import Inputs, Mode, Picture, Status
 
@@ -97,10 +101,12 @@ class ScriptedProvider:
     on_submit: Callable[[Job], Accepted | str | Exception] = lambda job: f"remote-{job.task_id}-{job.attempt}"
     on_check: Callable[[str], Report | Exception] = lambda _: Report(status=Status.RUNNING, native_status="rendering")
     on_find: Callable[[Job, float], Found | Exception | None] = lambda _job, _sent_at: None
+    on_reach: Callable[[], Exception | None] = lambda: None
     on_cancel: Callable[[str], Exception | None] = lambda _: None
     can_cancel: bool = True
     sent: list[Picture] = field(default_factory=list[Picture])
     jobs: list[Job] = field(default_factory=list[Job])
+    reached: int = 0
     checks: list[str] = field(default_factory=list[str])
     cancelled: list[str] = field(default_factory=list[str])
     forgotten: list[str] = field(default_factory=list[str])
@@ -124,6 +130,11 @@ class ScriptedProvider:
         if isinstance(answer, Exception):
             raise answer
         return Accepted(remote_id=answer) if isinstance(answer, str) else answer
+
+    async def reach(self) -> None:
+        self.reached += 1
+        if trouble := self.on_reach():
+            raise trouble
 
     async def check(self, remote_id: str) -> Report:
         self.checks.append(remote_id)
@@ -176,8 +187,15 @@ class Studio:
 
 
 @asynccontextmanager
-async def open_studio(folder: Path, provider: ScriptedProvider | None = None) -> AsyncGenerator[Studio]:
+async def open_studio(
+    folder: Path,
+    provider: ScriptedProvider | None = None,
+    *,
+    budget: Budget = NO_BUDGET,
+    limits: Limits | None = None,
+) -> AsyncGenerator[Studio]:
     """A studio in a folder. Opening one again in the same folder is a restart."""
+    rules = Rules(budget, {} if limits is None else {"paid": limits})
     (folder / "catalogue").mkdir(exist_ok=True)
     (folder / "catalogue" / "paid.toml").write_text(PAID_PROVIDER)
     provider, clock, bulletin, workshop = provider or ScriptedProvider(), Clock(), Bulletin(), Workshop()
@@ -192,12 +210,14 @@ async def open_studio(folder: Path, provider: ScriptedProvider | None = None) ->
         outputs=folder / "out",
     )
     keeper = Keeper(folder / "out", workshop, Fetcher(loopback=True).fetch, made_in=folder, clock=clock)
-    steps = Steps(catalog, {"paid": provider}, store, keeper, Pictures(store, clock), bulletin, clock)
+    steps = Steps(catalog, {"paid": provider}, store, keeper, Pictures(store, clock), bulletin, clock, rules=rules)
     engine = Engine(
         catalog=catalog,
         store=store,
-        intake=Intake(Choosing(catalog, {"paid"}, None), sources),
+        intake=Intake(Choosing(catalog, {"paid"}, None), sources, budget),
         films=Films(sources, workshop, folder / "out"),
+        settling=Settling(catalog, store, budget, bulletin, clock),
+        budget=budget,
         bulletin=bulletin,
         clock=clock,
     )

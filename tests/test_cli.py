@@ -6,12 +6,24 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
 
+from emulators.faults import Reset
+from emulators.siliconflow import SiliconFlow
+from keyframe_mcp.app import Application
 from keyframe_mcp.cli import COMMANDS
-from studio import picture
+from keyframe_mcp.cli.session import ME as PERSON
+from keyframe_mcp.store.sqlite import SqliteStore
+from keyframe_mcp.task import Cost, Inputs, Mode, Status, Task
+from ledger import Clock, a_task, moved
+from studio import open_server_inside, picture
 from test_stdio import environment
 
 
@@ -26,6 +38,34 @@ def run(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProce
         check=False,
         stdin=subprocess.DEVNULL,
     )
+
+
+async def unknown_in(folder: Path) -> str:
+    """The id of a task of unknown fate, in the folder the commands use."""
+    cost = Cost(estimated_usd=0.6, basis="estimate: $0.6 a video")
+    values: dict[str, Any] = {
+        "provider": "siliconflow",
+        "model": "siliconflow/wan2.2-t2v",
+        "cost": cost,
+        "counted_usd": 0.6,
+    }
+    task = a_task("kf_" + "a" * 26, attempt=1, **values)
+    store = SqliteStore(folder / "state" / "tasks.db", Clock())
+    try:
+        await store.add(task, same_request_since=0)
+        await moved(store, task.id, Status.SUBMITTING, Status.UNKNOWN)
+    finally:
+        await store.aclose()
+    return task.id
+
+
+async def kept(folder: Path, task_id: str) -> Task:
+    """A task as it is now."""
+    store = SqliteStore(folder / "state" / "tasks.db", Clock())
+    try:
+        return await store.get(task_id)
+    finally:
+        await store.aclose()
 
 
 def test_the_first_help_says_what_it_is_and_what_to_run(tmp_path: Path):
@@ -83,6 +123,15 @@ def test_a_person_is_told_where_the_video_is_and_what_it_is_not(tmp_path: Path):
         (("generate", "t2v", "--prompt", "a", "--model", "locl/storyboard"), 2, "did you mean local/storyboard"),
         (("task", "kf_nothing"), 2, "there is no task"),
         (("task", "--cancel"), 2, "need a TASK_ID"),
+        (("task", "--give-up"), 2, "need a TASK_ID"),
+        (("task", "kf_a", "--give-up", "--resubmit"), 2, "give one of"),
+        (("task", "kf_a", "--cancel", "--attach", "x"), 2, "give one of"),
+        (("task", "kf_a", "--not-billed"), 2, "goes with --give-up or --resubmit"),
+        (("task", "kf_a", "--attach", "x", "--not-billed"), 2, "goes with --give-up or --resubmit"),
+        (("task", "kf_a", "--yes"), 2, "goes with --resubmit"),
+        (("task", "kf_nothing", "--attach", "x"), 2, "there is no task"),
+        (("task", "kf_nothing", "--resubmit"), 2, "there is no task"),
+        (("generate", "t2v", "--prompt", "a", "--duration", "99", "--dry-run"), 2, "nearest: 30"),
         (("models", "local/morf"), 2, "did you mean local/morph"),
         (("generate", "t2v", "--prompt", "a", "--wait", "nan"), 2, "--wait"),
         (("demo", "--output", "/proc/keyframe"), 3, "cannot be written"),
@@ -203,3 +252,141 @@ def test_the_demo_shows_the_whole_story(tmp_path: Path):
     assert {"contact-sheet.jpg", "film.mp4", "dawn.jpg", "dusk.jpg"} <= {
         each.name for each in (tmp_path / "here").iterdir()
     }
+
+
+def test_a_dry_run_shows_the_request_and_the_price_and_makes_nothing(tmp_path: Path):
+    arguments = ("generate", "t2v", "--prompt", "hello", "--duration", "2", "--dry-run")
+    limit = {"KEYFRAME_BUDGET_USD_PER_DAY": "7.5"}
+    shown, as_json = run(tmp_path, *arguments, **limit), run(tmp_path, *arguments, "--json", **limit)
+
+    assert (shown.returncode, as_json.returncode) == (0, 0), shown.stderr + as_json.stderr
+    for words in ("Dry run: local/storyboard", "Nothing was written or sent", "prompt = hello", "left today $7.5"):
+        assert words in shown.stdout
+    told = json.loads(as_json.stdout)
+    assert (told["status"], told["wire"]["duration"], told["cost"]["estimated_usd"]) == ("dry_run", 2, 0)
+    assert "No tasks yet" in run(tmp_path, "task").stdout
+
+
+async def test_a_task_is_given_up_by_hand_and_counts_as_the_person_says(tmp_path: Path):
+    task_id = await unknown_in(tmp_path)
+    command = ("task", task_id, "--give-up", "--not-billed")
+    done = run(tmp_path, *command)
+
+    assert done.returncode == 0, done.stderr
+    assert "It is over" in done.stdout
+    assert "counts as $0 spent" in done.stdout
+    assert (await kept(tmp_path, task_id)).status is Status.FAILED
+    again = run(tmp_path, *command)
+    assert again.returncode == 2
+    assert "is failed; only one that is unknown" in again.stderr
+
+
+async def test_paying_again_needs_a_yes(tmp_path: Path):
+    task_id = await unknown_in(tmp_path)
+    refused = run(tmp_path, "task", task_id, "--resubmit")
+    assert refused.returncode == 2
+    for words in ("siliconflow again, for $0.6", "add --yes"):
+        assert words in refused.stderr
+    assert (await kept(tmp_path, task_id)).status is Status.UNKNOWN
+
+    done = run(tmp_path, "task", task_id, "--resubmit", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "queued"
+    assert "It counts as $1.2 spent, $0.6 of it the first attempt" in done.stderr
+    assert (await kept(tmp_path, task_id)).counted_usd == 1.2
+
+
+def run_on_a_terminal(folder: Path, typed: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """A command whose standard input is a terminal at which somebody has typed a line."""
+    import pty  # not on every platform
+
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{typed}\n".encode())
+        command = [sys.executable, "-m", "keyframe_mcp", *arguments]
+        return subprocess.run(
+            command, env=environment(folder), cwd=folder, stdin=theirs, capture_output=True, timeout=60, check=False
+        )
+    finally:
+        for each in (ours, theirs):
+            with suppress(OSError):
+                os.close(each)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo terminals")
+@pytest.mark.parametrize(("answer", "code", "status"), [("n", 1, Status.UNKNOWN), ("y", 0, Status.QUEUED)])
+async def test_on_a_terminal_a_person_is_asked_with_the_price(tmp_path: Path, answer: str, code: int, status: Status):
+    task_id = await unknown_in(tmp_path)
+    done = run_on_a_terminal(tmp_path, answer, "task", task_id, "--resubmit")
+
+    asked = done.stderr.decode()
+    assert done.returncode == code, asked
+    assert "again, for $0.6. The first may exist and be billed: it counts as $0.6 spent. Send it?" in asked
+    assert (await kept(tmp_path, task_id)).status is status
+
+
+async def test_resubmitting_beyond_the_budget_is_refused_in_words(tmp_path: Path):
+    task_id = await unknown_in(tmp_path)
+    done = run(tmp_path, "task", task_id, "--resubmit", "--yes", KEYFRAME_BUDGET_USD_PER_DAY="1")
+
+    assert done.returncode == 2
+    assert "$0.4 is left" in done.stderr
+    assert (await kept(tmp_path, task_id)).status is Status.UNKNOWN
+
+
+async def test_what_is_unknown_stands_out_in_the_list_and_says_what_to_do(tmp_path: Path):
+    task_id = await unknown_in(tmp_path)
+    listed, shown = run(tmp_path, "task"), run(tmp_path, "task", task_id)
+
+    assert f"{task_id} !unknown" in listed.stdout
+    assert f"keyframe-mcp task {task_id}" in listed.stdout
+    for words in (f"task {task_id} --attach JOB_ID", "--resubmit", "--give-up"):
+        assert words in shown.stdout
+
+
+async def last_word(application: Application, task_id: str, status: Status) -> Task:
+    """A task once it is as expected, or after half a minute."""
+    task = await application.engine.get(task_id, PERSON)
+    with anyio.move_on_after(30):
+        while task.status is not status:
+            async for tasks in application.engine.follow([task_id], PERSON, 1):
+                task = tasks[0]
+    return task
+
+
+async def test_a_job_a_person_found_is_followed_by_the_server_that_runs(tmp_path: Path):
+    async with SiliconFlow() as provider:
+        chosen = {"KEYFRAME_SILICONFLOW_BASE_URL": provider.base_url, "SILICONFLOW_API_KEY": provider.key}
+        async with open_server_inside(tmp_path, KEYFRAME_ALLOW_LOOPBACK="1", **chosen) as application:
+            provider.next("submit", Reset(recorded=True))
+            request = Inputs(mode=Mode.T2V, prompt="a heron")
+            started = await application.engine.start(PERSON, request, model="siliconflow/wan2.2-t2v")
+            task = await last_word(application, started.task.id, Status.UNKNOWN)
+            assert task.status is Status.UNKNOWN
+            (job,) = provider.jobs
+
+            done = await anyio.to_thread.run_sync(partial(run, tmp_path, "task", task.id, "--attach", job.id))
+            assert done.returncode == 0, done.stderr
+            assert f"Job {job.id} of siliconflow is followed" in done.stdout
+            assert (await last_word(application, task.id, Status.SUCCEEDED)).status is Status.SUCCEEDED
+            assert len(provider.jobs) == 1
+
+
+async def test_what_is_sent_again_can_be_waited_for_without_a_server(tmp_path: Path):
+    async with SiliconFlow() as provider:
+        chosen = {
+            "KEYFRAME_SILICONFLOW_BASE_URL": provider.base_url,
+            "SILICONFLOW_API_KEY": provider.key,
+            "KEYFRAME_ALLOW_LOOPBACK": "1",
+        }
+        provider.next("submit", Reset())
+        command = ("generate", "t2v", "--prompt", "a heron", "--model", "siliconflow/wan2.2-t2v", "--json")
+        lost = await anyio.to_thread.run_sync(partial(run, tmp_path, *command, **chosen))
+        assert lost.returncode == 4, lost.stderr
+        task_id = json.loads(lost.stdout)["task_id"]
+
+        again = ("task", task_id, "--resubmit", "--not-billed", "--yes", "--wait", "60", "--json")
+        done = await anyio.to_thread.run_sync(partial(run, tmp_path, *again, **chosen))
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["status"] == "succeeded"
+        assert len(provider.jobs) == 1

@@ -281,3 +281,32 @@ async def test_every_command_tells_a_host_that_can_be_set_from_one_that_cannot(t
     assert done.returncode == 0
     assert done.stderr.count("means nothing") == 1
     assert "KEYFRAME_WAVESPED_BASE_URL means nothing; KEYFRAME_WAVESPEED_BASE_URL does" in done.stderr
+
+
+async def test_the_budget_and_what_each_provider_is_given_are_shown(tmp_path: Path):
+    async with WaveSpeed() as provider:
+        chosen = {"KEYFRAME_BUDGET_USD_PER_DAY": "5", "KEYFRAME_BUDGET_USD_PER_TASK": "1.5"}
+        limits = {"KEYFRAME_WAVESPEED_AT_ONCE": "7", "KEYFRAME_WAVESPEED_SUBMITS_PER_MINUTE": "0"}
+        done = await doctor(tmp_path, "--json", **variables(provider), **chosen, **limits)
+
+        found = {each["about"]: each["found"] for each in json.loads(done.stdout)}
+        assert "$1.5 a video; $5 a day, $5 left; $0 counted today (UTC)" in found["budget"]
+        assert "videos without a known price are refused" in found["budget"]
+        assert found["wavespeed takes"].startswith("7 jobs at once (KEYFRAME_WAVESPEED_AT_ONCE")
+        assert "replicate takes" not in found
+
+
+async def test_without_a_limit_the_doctor_says_so(tmp_path: Path):
+    done = await doctor(tmp_path, "--json")
+
+    (budget,) = [each for each in json.loads(done.stdout) if each["about"] == "budget"]
+    assert budget["ok"] is True
+    assert budget["found"] == "no limit is set; $0 counted today (UTC)"
+
+
+async def test_a_bad_limit_is_named_before_anything_is_examined(tmp_path: Path):
+    done = await doctor(tmp_path, KEYFRAME_WAVESPEED_AT_ONCE="many", KEYFRAME_BUDGET_USD_PER_DAY="nan")
+
+    assert done.returncode == 3
+    for words in ("KEYFRAME_WAVESPEED_AT_ONCE=many", "KEYFRAME_BUDGET_USD_PER_DAY=nan"):
+        assert words in done.stderr

@@ -413,8 +413,8 @@ class ForgetfulStore:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    async def move(self, task_id: str, **how: Any) -> Task | None:
-        if "remote_id" in how.get("changes", {}) and self.failures:
+    async def take(self, task_id: str, remote_id: str, **how: Any) -> Task | None:
+        if self.failures:
             self.failures -= 1
             raise StoreUnusable("disk full")
-        return await self._store.move(task_id, **how)
+        return await self._store.take(task_id, remote_id, **how)

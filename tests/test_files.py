@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -14,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from keyframe_mcp.engine.sources import read as copied
 from keyframe_mcp.errors import InvalidInput
 from keyframe_mcp.media.files import Folders, open_checked
 
@@ -101,6 +104,39 @@ def test_a_path_that_leads_outside_is_refused_and_the_allowed_folders_are_named(
 
     assert f"is outside the folders this server may read: {inside}." in message
     assert "KEYFRAME_ALLOWED_DIRS" in message
+
+
+def outside(inside: Path, *workspaces: str) -> str:
+    """The refusal of a file outside, for a caller who says where it works."""
+    with pytest.raises(InvalidInput) as caught:
+        Folders((inside,), inside).open(str(inside.parent / "outside" / "secret.png"), MOST, workspaces)
+    return str(caught.value)
+
+
+def test_a_client_s_workspace_is_a_hint_for_whoever_runs_the_server(inside: Path):
+    message = outside(inside, "/home/me/film", "/srv/clips")
+
+    assert (
+        "have KEYFRAME_ALLOWED_DIRS changed: your client says its workspace is /home/me/film, /srv/clips; " in message
+    )
+    assert message.endswith("whoever runs the server can add it to that variable")
+
+
+def test_a_client_s_workspace_opens_nothing(inside: Path):
+    assert "is outside the folders" in outside(inside, str(inside.parent / "outside"), "/")
+
+
+def test_a_workspace_that_is_allowed_already_is_no_hint(inside: Path):
+    assert outside(inside, str(inside), str(inside / "deep")).endswith("have KEYFRAME_ALLOWED_DIRS changed")
+    assert outside(inside).endswith("have KEYFRAME_ALLOWED_DIRS changed")
+
+
+def test_of_odd_or_many_workspaces_little_is_repeated(inside: Path):
+    message = outside(inside, "/a\nb\x1b[31m\u202e\0", "x" * 5000, *map(str, range(100)))
+
+    assert message.isprintable()
+    assert "/a?b?[31m" in message
+    assert len(message) < len(outside(inside)) + 600
 
 
 @posix_only
@@ -251,6 +287,45 @@ def test_a_folder_swapped_for_a_link_while_a_file_is_opened_leaks_nothing(inside
     assert raced(swap, "folder/secret.png", inside).keys() == {b"harmless", b"refused"}
 
 
+SWAPPING = """
+import os, sys
+from pathlib import Path
+from keyframe_mcp.errors import InvalidInput
+from keyframe_mcp.media.files import Folders
+
+inside, outside, asked = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+swapped = []
+
+def swap(event, arguments):
+    if event == "open" and not swapped and str(arguments[0]).endswith("secret.png"):
+        swapped.append(True)
+        target = inside / asked.partition("/")[0]
+        target.rename(inside / "away")
+        target.symlink_to(outside if "/" in asked else outside / asked)
+
+sys.addaudithook(swap)
+try:
+    with Folders((inside,), inside).open(asked, 1000) as opened:
+        print(opened.read().decode(), bool(swapped))
+except InvalidInput:
+    print("refused", bool(swapped))
+"""
+"""A process that swaps a link in between the last look at a path and the moment its file is opened."""
+
+
+@posix_only
+@pytest.mark.parametrize(("asked", "content"), [("folder/secret.png", "harmless"), ("secret.png", "refused")])
+def test_a_link_swapped_in_at_the_last_moment_leaks_nothing(inside: Path, tmp_path: Path, asked: str, content: str):
+    """The races above meet that moment by chance; here it is met each time."""
+    (inside / asked).parent.mkdir(exist_ok=True)
+    (inside / asked).write_bytes(b"harmless")
+    command = [sys.executable, "-c", SWAPPING, str(inside), str(tmp_path / "outside"), asked]
+
+    ended = subprocess.run(command, check=True, timeout=30, capture_output=True, text=True)
+
+    assert ended.stdout.split() == [content, "True"]
+
+
 def test_systems_that_cannot_open_part_by_part_look_after_opening(inside: Path):
     with open_checked(inside, ["deep", "deeper", "owl.png"]) as opened:
         assert opened.read() == b"an owl"
@@ -268,3 +343,19 @@ def test_systems_that_cannot_open_part_by_part_refuse_links_to_the_outside(insid
     for parts in (["link.png"], ["folder", "secret.png"]):
         with pytest.raises(PermissionError, match="outside the allowed folder"):
             open_checked(inside, parts)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux has files that say they are empty")
+def test_a_file_that_is_longer_than_it_says_is_read_no_further_than_the_most_bytes():
+    into = io.BytesIO()
+
+    with pytest.raises(InvalidInput, match="status has more than 100 bytes"):
+        copied(Folders((Path("/proc/self"),), Path("/proc/self")), "status", into, 100)
+    assert len(into.getvalue()) <= 100
+
+
+def test_a_file_of_the_most_bytes_is_copied_whole(inside: Path):
+    into = io.BytesIO()
+    copied(Folders((inside,), inside), "fox.png", into, 5)
+
+    assert into.getvalue() == b"a fox"

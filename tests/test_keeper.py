@@ -19,7 +19,8 @@ import anyio
 import pytest
 from PIL import Image
 
-from keyframe_mcp.engine.keeper import FetchResult, Keeper, Kept
+from keyframe_mcp.engine.keeper import FetchResult, Keeper
+from keyframe_mcp.engine.kept import Kept
 from keyframe_mcp.errors import (
     KeyframeError,
     OutputUnwritable,

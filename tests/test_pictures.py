@@ -321,3 +321,29 @@ async def test_a_request_says_what_was_asked_and_its_wire_holds_no_picture(tmp_p
         assert stored.wire == {"duration": 5}
         assert list(stored.pictures) == ["first_image", "last_image"]
         assert studio.provider.jobs[0].wire["duration"] == 5
+
+
+async def test_what_was_uploaded_is_not_used_again_once_a_job_with_it_was_refused(tmp_path: Path):
+    provider = ScriptedProvider(on_submit=lambda _: ProviderRefused("the picture could not be fetched"))
+    async with open_studio(tmp_path, provider) as studio:
+        image = str(picture(tmp_path / "first.png"))
+        request = Inputs(mode=Mode.FLF2V, first_image=image, last_image=image)
+        for _ in range(2):
+            task_id = (await studio.engine.start(ME, request, model="paid/film")).task.id
+            await studio.steps.advance(task_id)
+
+        assert len(provider.sent) == 2
+
+
+async def test_once_a_task_is_over_nothing_of_the_signature_of_its_picture_is_kept(tmp_path: Path):
+    provider = ScriptedProvider(on_submit=lambda _: ProviderRefused("no such size"))
+    async with SiliconFlow() as host, open_studio(tmp_path, provider) as studio:
+        file = picture(tmp_path / "first.png")
+        url = host.publish(file.read_bytes(), "image/png", "first.png") + "?X-Amz-Signature=secret-of-theirs"
+        request = Inputs(mode=Mode.FLF2V, first_image=url, last_image=str(file))
+        task = (await studio.engine.start(ME, request, model="paid/film")).task
+        assert task.pictures["first_image"].url == url
+        assert task.request["first_image"] == url.partition("?")[0]
+
+        await studio.steps.advance(task.id)
+        assert b"secret-of-theirs" not in (await studio.store.get(task.id)).model_dump_json().encode()

@@ -14,8 +14,8 @@ import pytest
 
 from keyframe_mcp import __version__
 from keyframe_mcp import catalog as catalogs
-from keyframe_mcp.docs import BLOCK, BLOCKS, rendered
-from keyframe_mcp.settings import PREFIX, Settings, base_url_variable
+from keyframe_mcp.docs import BLOCK, blocks, rendered
+from keyframe_mcp.settings import LIMITS, PREFIX, Settings, base_url_variable, limit_variable
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -39,7 +39,7 @@ def test_generated_documentation_is_current():
 def test_every_kind_of_generated_block_is_used_somewhere():
     texts = [path.read_text("utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
 
-    assert {match["name"] for text in texts for match in BLOCK.finditer(text)} == BLOCKS.keys()
+    assert {match["name"] for text in texts for match in BLOCK.finditer(text)} == blocks(ROOT).keys()
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *(ROOT / "bench").glob("*.py")], ids=lambda path: path.name)
@@ -106,7 +106,8 @@ def test_the_registry_entry_agrees_with_the_package():
     ours = {PREFIX + name.upper() for name in Settings.model_fields}
     keys = {provider.key for provider in providers.values() if provider.key}
     hosts = {base_url_variable(name) for name, provider in providers.items() if provider.key}
-    assert {each["name"] for each in variables} == ours | keys | hosts
+    limits = {limit_variable(name, limit) for name, each in providers.items() if each.key for limit in LIMITS}
+    assert {each["name"] for each in variables} == ours | keys | hosts | limits
     assert {each["name"] for each in variables if each["isSecret"]} == keys
     assert f"<!-- mcp-name: {entry['name']} -->" in (ROOT / "README.md").read_text("utf-8")
 

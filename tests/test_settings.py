@@ -81,6 +81,10 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path):
             "ALLOWED_DIRS": os.pathsep.join(["/pictures", "/more"]),
             "CATALOG_DIR": str(tmp_path),
             "DEFAULT_MODEL": "local/camera",
+            "BUDGET_USD_PER_TASK": "0.5",
+            "BUDGET_USD_PER_DAY": " 20 ",
+            "BUDGET_USD_PER_OWNER_PER_DAY": "$10",
+            "BUDGET_UNPRICED_USD": "0",
             "LOG_LEVEL": "DEBUG",
             "ALLOW_LOOPBACK": "1",
         }
@@ -92,6 +96,10 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path):
         allowed_dirs=(Path("/pictures"), Path("/more"), Path("/videos")),
         catalog_dir=tmp_path,
         default_model="local/camera",
+        budget_usd_per_task=0.5,
+        budget_usd_per_day=20,
+        budget_usd_per_owner_per_day=10,
+        budget_unpriced_usd=0,
         log_level="debug",
         allow_loopback=True,
     )
@@ -116,6 +124,10 @@ def test_every_problem_is_in_the_one_error(tmp_path: Path):
                 "STATE_DIR": "./state",
                 "ALLOWED_DIRS": os.pathsep.join(["pictures", "/fine", "../more"]),
                 "CATALOG_DIR": str(tmp_path / "missing"),
+                "BUDGET_USD_PER_TASK": "-1",
+                "BUDGET_UNPRICED_USD": "free",
+                "WAVESPEED_AT_ONCE": "many",
+                "MY_GATEWAY_SUBMITS_PER_MINUTE": "1.5",
                 "LOG_LEVEL": "loud",
                 "ALLOW_LOOPBACK": "perhaps",
             }
@@ -128,8 +140,12 @@ def test_every_problem_is_in_the_one_error(tmp_path: Path):
         "KEYFRAME_ALLOWED_DIRS: pictures is not an absolute path",
         "KEYFRAME_ALLOWED_DIRS: ../more is not an absolute path",
         f"KEYFRAME_CATALOG_DIR={tmp_path / 'missing'} is not a folder",
+        "KEYFRAME_BUDGET_USD_PER_TASK=-1 is not an amount in US dollars, such as 2.50",
+        "KEYFRAME_BUDGET_UNPRICED_USD=free is not an amount in US dollars, such as 2.50",
         f"KEYFRAME_LOG_LEVEL=loud is not one of {', '.join(LOG_LEVELS)}",
         "KEYFRAME_ALLOW_LOOPBACK=perhaps is not one of 1, 0, true, false",
+        "KEYFRAME_WAVESPEED_AT_ONCE=many is not a whole number",
+        "KEYFRAME_MY_GATEWAY_SUBMITS_PER_MINUTE=1.5 is not a whole number",
     ]
 
 
@@ -326,3 +342,37 @@ def test_the_host_of_a_provider_there_is_not_means_nothing():
     (told,) = strange("KEYFRAME_ELSEWHERE_BASE_URL")
 
     assert told.startswith("KEYFRAME_ELSEWHERE_BASE_URL means nothing")
+
+
+@pytest.mark.parametrize("name", ["PER_TASK", "PER_DAY", "PER_OWNER_PER_DAY"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "-0.01", "1,50", "ten", "0x10", "$", "1 2"])
+def test_an_amount_that_is_none_is_refused(name: str, value: str):
+    with pytest.raises(InvalidSettings, match=f"KEYFRAME_BUDGET_USD_{name}=.*is not an amount in US dollars"):
+        settings({f"BUDGET_USD_{name}": value})
+
+
+@pytest.mark.parametrize("value", ["-1", "1.0", "many", "1e3", "+3", "\u0663", "12345678901"])
+def test_a_number_of_jobs_that_is_none_is_refused(value: str):
+    with pytest.raises(InvalidSettings, match=r"KEYFRAME_WAVESPEED_AT_ONCE=.*or 0 for no limit"):
+        settings({"WAVESPEED_AT_ONCE": value})
+
+
+def test_a_provider_is_given_what_the_catalogue_says_unless_a_variable_says_otherwise():
+    found = with_providers(KEYFRAME_WAVESPEED_AT_ONCE=" 8 ", KEYFRAME_MY_GATEWAY_SUBMITS_PER_MINUTE="0")
+
+    assert found.limit("wavespeed", "at_once", 3) == 8
+    assert found.limit("wavespeed", "submits_per_minute", 5) == 5
+    assert found.limit("my-gateway", "submits_per_minute", 60) is None
+    assert found.limit("my-gateway", "at_once", None) is None
+
+
+@pytest.mark.parametrize("value", ["", "  ", "${AT_ONCE}"])
+def test_an_empty_or_unfilled_limit_is_the_one_of_the_catalogue(value: str):
+    assert with_providers(KEYFRAME_WAVESPEED_AT_ONCE=value).limit("wavespeed", "at_once", 3) == 3
+
+
+def test_the_limits_of_providers_are_known_settings():
+    assert strange("KEYFRAME_WAVESPEED_AT_ONCE", "KEYFRAME_SILICONFLOW_SUBMITS_PER_MINUTE") == []
+    assert strange("KEYFRAME_WAVESPEED_ATONCE") == [
+        "KEYFRAME_WAVESPEED_ATONCE means nothing; KEYFRAME_WAVESPEED_AT_ONCE does"
+    ]

@@ -344,17 +344,26 @@ async def test_a_new_address_is_asked_for_three_times_at_most(tmp_path: Path):
         assert studio.provider.forgotten == [task.remote_id]
 
 
-@pytest.mark.parametrize("again", ["the same", "none"])
-async def test_a_provider_that_knows_no_new_address_has_lost_the_video(tmp_path: Path, again: str):
+@pytest.mark.parametrize(("again", "tries"), [("the same", 4), ("none", 1)])
+async def test_a_provider_that_knows_no_new_address_has_lost_the_video(tmp_path: Path, again: str, tries: int):
     async with open_studio(tmp_path) as studio, SiliconFlow() as host:
         url = film(host, "a.mp4", seconds=0)
         task_id = await saving(studio, made(url))
         studio.provider.on_check = lambda _: made(*([url] if again == "the same" else []))
-        task = await advanced(studio, task_id)
+        task = await advanced(studio, task_id, tries)
 
         assert (task.status, task.failure and task.failure.kind) == (Status.FAILED, "result_gone")
         assert [output.url for output in shown(task)] == [url]
-        assert len(host.asked("download")) == 1
+        assert len(host.asked("download")) == tries
+
+
+async def test_a_result_that_is_missing_once_is_fetched_again(tmp_path: Path):
+    async with open_studio(tmp_path) as studio, SiliconFlow() as host:
+        task_id = await saving(studio, made(film(host, "a.mp4")))
+        host.next("download", web_page(404))
+
+        assert (await advanced(studio, task_id)).status is Status.SAVING
+        assert (await advanced(studio, task_id)).status is Status.SUCCEEDED
 
 
 @pytest.mark.parametrize(

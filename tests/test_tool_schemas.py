@@ -118,7 +118,7 @@ async def test_generate_tools_take_the_agreed_arguments(tmp_path: Path, tool: st
     (schema,) = [each["inputSchema"] for each in await listed(tmp_path) if each["name"] == tool]
     shared = {
         "model", "duration", "resolution", "aspect_ratio", "negative_prompt", "seed", "num_inference_steps",
-        "guidance_scale", "num_outputs", "options", "strict", "idempotency_key", "wait_seconds",
+        "guidance_scale", "num_outputs", "options", "strict", "idempotency_key", "dry_run", "wait_seconds",
     }  # fmt: skip
 
     assert shared <= schema["properties"].keys()

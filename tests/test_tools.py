@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import jsonschema
 import pytest
 from mcp import Client
-from mcp.types import CallToolResult, ImageContent, TextContent
+from mcp.client import ClientRequestContext
+from mcp.types import CallToolResult, ImageContent, ListRootsResult, Root, TextContent
 from PIL import Image
+from pydantic import FileUrl
 
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.server import build_server
@@ -376,3 +379,37 @@ async def test_a_seed_changes_how_a_handheld_camera_shakes_and_an_equal_one_does
 
 
 SEEDS = ((1, "a"), (1, "b"), (500, "c"))
+
+
+async def roots_in(folder: Path, era: str, answer: Callable[[], Awaitable[ListRootsResult]]) -> str:
+    """How a path outside is refused to a client that says where it works."""
+
+    async def roots(context: ClientRequestContext) -> ListRootsResult:
+        return await answer()
+
+    async with open_server_inside(folder) as application:
+        server = build_server(application, ME)
+        async with Client(server, mode=era, list_roots_callback=roots) as client:
+            return await refused(client, "generate_i2v", image="/somewhere/else/a.png")
+
+
+async def test_a_path_outside_is_refused_with_the_folder_the_client_works_in(tmp_path: Path):
+    async def one_folder() -> ListRootsResult:
+        return ListRootsResult(roots=[Root(uri=FileUrl("file:///srv/my%20project"))])
+
+    assert "your client says its workspace is /srv/my project" in await roots_in(tmp_path, "legacy", one_folder)
+    assert "workspace is" not in await roots_in(tmp_path, "auto", one_folder)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_client_that_will_not_say_where_it_works_is_refused_all_the_same(tmp_path: Path, answers: bool):
+    async def nothing() -> ListRootsResult:
+        if answers:
+            raise RuntimeError("no such folder")
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    with anyio.fail_after(20):
+        told = await roots_in(tmp_path, "legacy", nothing)
+    assert "outside the folders this server may read" in told
+    assert "workspace is" not in told

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
@@ -20,6 +21,7 @@ from keyframe_mcp.adapters.base import Adapter
 from keyframe_mcp.adapters.local import LocalAdapter
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.catalog.entries import Provider
+from keyframe_mcp.engine.budget import Budget
 from keyframe_mcp.engine.bulletin import Bulletin
 from keyframe_mcp.engine.choosing import Choosing
 from keyframe_mcp.engine.engine import Engine
@@ -28,23 +30,29 @@ from keyframe_mcp.engine.intake import Intake
 from keyframe_mcp.engine.keeper import FetchResult, Keeper
 from keyframe_mcp.engine.pace import PACE, Pace
 from keyframe_mcp.engine.pictures import Pictures
+from keyframe_mcp.engine.settling import Settling
 from keyframe_mcp.engine.sources import Sources
 from keyframe_mcp.engine.steps import Steps
+from keyframe_mcp.engine.submitting import MOST_ON_THEIR_WAY, Rules
 from keyframe_mcp.errors import InvalidSettings, UnknownModel
 from keyframe_mcp.media.files import Folders
 from keyframe_mcp.media.unfinished import sweep
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.runners.embedded import EmbeddedRunner
 from keyframe_mcp.settings import Settings, base_url_variable
+from keyframe_mcp.store import Limits, Store
 from keyframe_mcp.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from keyframe_mcp.adapters.http import HttpAdapter
+    from keyframe_mcp.media.fetch import Fetcher
 
 KEEP_PICTURES_SECONDS = 30 * 24 * 3600
 LEFT_BEHIND_SECONDS = 3600
 MADE = "renders"  # in the state folder: videos that are not in the output folder yet
 NO_HEADERS: Mapping[str, str] = {}
+
+OpenStore = Callable[[Path, Callable[[], float]], Store]
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +78,11 @@ class Application:
     """Whether a job is on its way to a provider, whose answer is worth waiting for."""
 
 
+def as_it_is(adapter: Adapter) -> Adapter:
+    """Nothing around it."""
+    return adapter
+
+
 @asynccontextmanager
 async def open_application(
     settings: Settings,
@@ -78,16 +91,19 @@ async def open_application(
     *,
     works: bool = True,
     pace: Pace = PACE,
+    open_store: OpenStore = SqliteStore,
+    adapted: Callable[[Adapter], Adapter] = as_it_is,
 ) -> AsyncGenerator[Application]:
     """Everything started, and stopped at the end. Raises `OperatorError` when it cannot start.
 
-    `works=False` only looks: nothing is submitted or followed by a process that is about to leave.
+    `works=False` only looks: nothing is submitted or followed by a process that is about to leave. `open_store` and
+    `adapted` put something else in the place of the database and of each adapter on the network.
     """
     catalog = catalogs.load(settings.catalog_dir, DIALECTS, settings.learned_models)
     for trouble in catalog.troubles:
         log.warning("%s", trouble)
     require_default_model(catalog, settings)
-    store, bulletin = SqliteStore(settings.database, clock), Bulletin()
+    store, bulletin = open_store(settings.database, clock), Bulletin()
     # Renders have a place of their own, so that looking at a picture never waits for one.
     workshop, renderers = Workshop(), Workshop(places=1)
     tidy(settings, clock())
@@ -98,18 +114,25 @@ async def open_application(
         anyio.create_task_group() as tasks,
     ):
         adapters = local_adapters(catalog, settings, renderers, tasks)
-        adapters |= http_adapters(catalog, settings, clock, pace)
+        online = http_adapters(catalog, settings, clock, pace)
+        adapters |= {provider_id: adapted(each) for provider_id, each in online.items()}
         fetch = fetching(settings)
         folders = Folders(settings.allowed_dirs, working_dir)
-        pictures, outputs = settings.state_dir / "pictures", settings.output_dir
-        sources = Sources(store, folders, fetch, workshop, folder=pictures, outputs=outputs)
-        keeper = Keeper(settings.output_dir, workshop, fetch, made_in=settings.state_dir / MADE, clock=clock)
-        steps = Steps(catalog, adapters, store, keeper, Pictures(store, clock), bulletin, clock, pace)
+        sources_in = partial(Sources, store, folders, fetch, workshop, outputs=settings.output_dir)
+        sources = sources_in(folder=settings.state_dir / "pictures")
+        rules = Rules(budget_of(settings), limits_in_force(catalog, settings))
+        made, copies = settings.state_dir / MADE, settings.keep_results
+        keeper = Keeper(settings.output_dir, workshop, fetch, made_in=made, copies=copies, clock=clock)
+        steps = Steps(catalog, adapters, store, keeper, Pictures(store, clock), bulletin, clock, pace, rules=rules)
         engine = Engine(
             catalog=catalog,
             store=store,
-            intake=Intake(Choosing(catalog, adapters.keys(), settings.default_model), sources),
+            intake=Intake(
+                Choosing(catalog, adapters.keys(), settings.default_model), sources, rules.budget, sources_in
+            ),
             films=Films(sources, workshop, settings.output_dir),
+            settling=Settling(catalog, store, rules.budget, bulletin, clock),
+            budget=rules.budget,
             bulletin=bulletin,
             clock=clock,
         )
@@ -129,6 +152,31 @@ async def open_application(
             with anyio.CancelScope(shield=True):
                 await put_down(runner if works else None, adapters)
             tasks.cancel_scope.cancel()
+
+
+def budget_of(settings: Settings) -> Budget:
+    """What may be spent, as the settings say."""
+    return Budget(
+        per_task=settings.budget_usd_per_task,
+        per_day=settings.budget_usd_per_day,
+        per_owner=settings.budget_usd_per_owner_per_day,
+        unpriced_usd=settings.budget_unpriced_usd,
+    )
+
+
+def limits_in_force(catalog: Catalog, settings: Settings) -> dict[str, Limits]:
+    """How much each provider on the network takes: what its catalogue file says, unless the settings do."""
+    return {
+        provider_id: Limits(
+            on_their_way=MOST_ON_THEIR_WAY,
+            at_once=settings.limit(provider_id, "at_once", provider.limits.get("at_once")),
+            submits_per_minute=settings.limit(
+                provider_id, "submits_per_minute", provider.limits.get("submits_per_minute")
+            ),
+        )
+        for provider_id, provider in catalog.providers.items()
+        if provider.dialect in HTTP_DIALECTS
+    }
 
 
 async def put_down(runner: EmbeddedRunner | None, adapters: Mapping[str, Adapter]) -> None:
@@ -151,8 +199,14 @@ async def closed_at_last(thing: Closable) -> AsyncGenerator[None]:
 
 def fetching(settings: Settings) -> FetchResult:
     """How URLs are fetched, as the settings allow."""
-    # Its INFO lines hold whole URLs, signatures included.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("httpx", "httpcore"):  # their lines hold whole URLs, signatures included, and headers
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+    @cache
+    def fetcher() -> Fetcher:
+        from keyframe_mcp.media.fetch import Fetcher  # noqa: PLC0415 - httpx costs 50 ms that most starts never need
+
+        return Fetcher(loopback=settings.allow_loopback)
 
     async def fetch(
         url: str,
@@ -163,9 +217,7 @@ def fetching(settings: Settings) -> FetchResult:
         *,
         idle: float | None = None,
     ) -> None:
-        from keyframe_mcp.media.fetch import Fetcher  # noqa: PLC0415 - httpx costs 50 ms that most starts never need
-
-        await Fetcher(loopback=settings.allow_loopback).fetch(url, into, most_bytes, seconds, headers, idle=idle)
+        await fetcher().fetch(url, into, most_bytes, seconds, headers, idle=idle)
 
     return fetch
 

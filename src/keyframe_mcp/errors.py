@@ -8,6 +8,7 @@ KeyframeError
 │   │   └── UnfetchableUrl
 │   ├── UnknownModel
 │   ├── UnknownTask
+│   ├── BudgetExceeded
 │   └── NotReady
 ├── OperatorError               whoever runs the server: change the configuration
 │   ├── InvalidSettings
@@ -26,7 +27,9 @@ KeyframeError
     ├── UnexpectedReply
     ├── GenerationFailed
     ├── JobLost
+    ├── GivenUp
     ├── ResultGone
+    ├── ResultTooLarge
     └── RenderFailed
 """
 
@@ -110,6 +113,15 @@ class UnknownTask(CallerError):
     """No task has that id."""
 
     fix = "Call list_tasks to see the tasks there are."
+
+
+class BudgetExceeded(CallerError):
+    """It would cost more than may be spent. Nothing was sent."""
+
+    fix = (
+        "Choose a cheaper model, a shorter video or a lower resolution, wait until the budget is new, "
+        "or ask whoever runs the server to raise it."
+    )
 
 
 class NotReady(CallerError):
@@ -220,10 +232,22 @@ class JobLost(ProviderError):
     fix = "Look for the job in the provider's own list before paying again; it may have been made."
 
 
+class GivenUp(ProviderError):
+    """A person gave the task up: nobody knows whether the provider made it."""
+
+    fix = "Ask for the video again if it is still wanted; that is a new job, and paid anew."
+
+
 class ResultGone(ProviderError):
     """The video was made, and the provider no longer has it."""
 
     fix = "Make it again; results are copied as soon as they are seen, so keep the server running while jobs run."
+
+
+class ResultTooLarge(ProviderError):
+    """The video was made, and is larger than what is copied."""
+
+    fix = "Download it from its URL in outputs, or ask for a shorter or smaller video."
 
 
 class RenderFailed(ProviderError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -20,6 +22,8 @@ PREFIX = "KEYFRAME_"
 PRINTABLE = re.compile(r"[!-~]+")
 """What a header or a URL can carry: an HTTP library would choke on anything else, long after the start."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LIMITS: Mapping[str, str] = MappingProxyType({"at_once": "jobs at once", "submits_per_minute": "submissions a minute"})
+"""How much a provider may be given, and in words: `KEYFRAME_WAVESPEED_AT_ONCE`, `..._SUBMITS_PER_MINUTE`."""
 
 
 class Settings(BaseModel):
@@ -42,7 +46,30 @@ class Settings(BaseModel):
     default_model: Annotated[
         str | None, Field(description="The model to use where a call names none and this one fits.")
     ] = None
+    budget_usd_per_task: Annotated[
+        float | None, Field(description="The most one video may cost, in US dollars; 0 allows only what is free.")
+    ] = None
+    budget_usd_per_day: Annotated[
+        float | None, Field(description="The most all videos of a day (UTC) may cost together, in US dollars.")
+    ] = None
+    budget_usd_per_owner_per_day: Annotated[
+        float | None, Field(description="The same for each owner of tasks. Everybody on this machine is one owner.")
+    ] = None
+    budget_unpriced_usd: Annotated[
+        float | None,
+        Field(
+            description="What a video counts for whose price is not known, in US dollars. "
+            "Unset, such videos are refused as soon as one of the three limits is set."
+        ),
+    ] = None
     log_level: Annotated[str, Field(description=f"How much to log: {', '.join(LOG_LEVELS)}.")] = "warning"
+    keep_results: Annotated[
+        bool,
+        Field(
+            description="Whether results are copied to the output folder. Without that they are only where the "
+            "provider keeps them, and lost when it deletes them."
+        ),
+    ] = True
     allow_loopback: Annotated[
         bool, Field(description="For development: images and results may come from this machine over http.")
     ] = False
@@ -81,6 +108,11 @@ class Settings(BaseModel):
             raise InvalidSettings(f"{name}={without_secrets(url) or '(not set)'} {problem}")
         return url
 
+    def limit(self, provider_id: str, limit: str, default: int | None) -> int | None:
+        """How much a provider may be given, by a name in `LIMITS`; None is any amount."""
+        chosen = self._environment.get(limit_variable(provider_id, limit))
+        return (default if chosen is None else int(chosen)) or None
+
 
 def read_settings(environment: Mapping[str, str], working_dir: Path, home: Path) -> Settings:
     """The settings in `environment`, with platform defaults for the rest.
@@ -100,10 +132,15 @@ def read_settings(environment: Mapping[str, str], working_dir: Path, home: Path)
             "allowed_dirs": allowed(given, output_dir, working_dir, home, problems),
             "catalog_dir": catalog_dir(given, problems),
             "default_model": given.get(PREFIX + "DEFAULT_MODEL"),
+            "budget_usd_per_task": dollars("BUDGET_USD_PER_TASK", given, problems),
+            "budget_usd_per_day": dollars("BUDGET_USD_PER_DAY", given, problems),
+            "budget_usd_per_owner_per_day": dollars("BUDGET_USD_PER_OWNER_PER_DAY", given, problems),
+            "budget_unpriced_usd": dollars("BUDGET_UNPRICED_USD", given, problems),
             "log_level": log_level(given, problems),
+            "keep_results": switch("KEEP_RESULTS", given, problems, default="1"),
             "allow_loopback": switch("ALLOW_LOOPBACK", given, problems),
         },
-        problems,
+        [*problems, *bad_limits(given)],
     )
     return settings.within(environment)
 
@@ -118,6 +155,11 @@ def finish(values: Mapping[str, object], problems: list[str]) -> Settings:
 def base_url_variable(provider_id: str) -> str:
     """The variable that moves a provider to another host: `KEYFRAME_WAVESPEED_BASE_URL`."""
     return f"{PREFIX}{provider_id.upper().replace('-', '_')}_BASE_URL"
+
+
+def limit_variable(provider_id: str, limit: str) -> str:
+    """The variable that says how much a provider takes: `KEYFRAME_WAVESPEED_AT_ONCE`."""
+    return f"{PREFIX}{provider_id.upper().replace('-', '_')}_{limit.upper()}"
 
 
 def url_problem(url: str) -> str:
@@ -155,7 +197,8 @@ def strangers(environment: Mapping[str, str], provider_ids: Iterable[str] = (), 
     `keys` are the variables of providers' keys, which do not have the prefix.
     """
     names = [PREFIX + name.upper() for name in Settings.model_fields]
-    names += [base_url_variable(provider_id) for provider_id in provider_ids]
+    for provider_id in provider_ids:
+        names += [base_url_variable(provider_id), *(limit_variable(provider_id, limit) for limit in LIMITS)]
     # compared without the prefix, which would make everything alike
     meant = {name.removeprefix(PREFIX): name for name in names} | {key: key for key in keys}
     unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in names)
@@ -214,9 +257,40 @@ def log_level(given: Mapping[str, str], problems: list[str]) -> str:
     return level
 
 
-def switch(name: str, given: Mapping[str, str], problems: list[str]) -> bool:
+def switch(name: str, given: Mapping[str, str], problems: list[str], default: str = "0") -> bool:
     """An on/off setting."""
-    value = given.get(PREFIX + name, "0").lower()
+    value = given.get(PREFIX + name, default).lower()
     if value not in ("0", "1", "true", "false"):
         problems.append(f"{PREFIX}{name}={value} is not one of 1, 0, true, false")
     return value in ("1", "true")
+
+
+def dollars(name: str, given: Mapping[str, str], problems: list[str]) -> float | None:
+    """An amount in US dollars, if one is set."""
+    text = given.get(PREFIX + name)
+    if text is None:
+        return None
+    try:
+        amount = float(text.strip().removeprefix("$"))
+    except ValueError:
+        amount = math.nan
+    if not math.isfinite(amount) or amount < 0:
+        problems.append(f"{PREFIX}{name}={text} is not an amount in US dollars, such as 2.50; 0 allows none")
+    return amount
+
+
+def bad_limits(given: Mapping[str, str]) -> list[str]:
+    """What is wrong with what was set for providers, before it is known which there are."""
+    problems: list[str] = []
+    for name, text in given.items():
+        if name.endswith(tuple(f"_{limit.upper()}" for limit in LIMITS)):
+            whole(name, text, problems)
+    return problems
+
+
+def whole(name: str, text: str, problems: list[str]) -> int:
+    """A number of jobs or submissions."""
+    if re.fullmatch(r"[0-9]{1,9}", text.strip()):
+        return int(text)
+    problems.append(f"{name}={text} is not a whole number; write 1 or more, or 0 for no limit")
+    return 0

@@ -62,7 +62,8 @@ class Status(StrEnum):
 
 NEXT: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
-        Status.QUEUED: frozenset({Status.SUBMITTING, Status.FAILED, Status.CANCELLED}),
+        # running when the answer to an attempt comes after a person had it sent again, and that has not begun
+        Status.QUEUED: frozenset({Status.SUBMITTING, Status.RUNNING, Status.FAILED, Status.CANCELLED}),
         # back to queued only with proof that nothing was sent
         Status.SUBMITTING: frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED, Status.UNKNOWN}),
         # unknown when the provider's own time limit is long past and it never said how the job ended
@@ -165,8 +166,12 @@ class Picture(Record):
 class Output(Record):
     """One finished video, or a preview picture made on the way to it: `mime_type` tells.
 
-    `url` is where the provider keeps it until `expires_at`; `file` is our own checked copy.
+    `url` is where the provider keeps it until `expires_at`; `file` is our own checked copy. `kept` is said only where
+    there is none on purpose, and is then false.
     """
+
+    # As with tasks: a newer version may know more fields.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     url: str | None = None
     file: str | None = None
@@ -178,6 +183,7 @@ class Output(Record):
     fps: float | None = None
     size_bytes: int | None = None
     expires_at: datetime | None = None
+    kept: bool | None = None
 
 
 class Cost(Record):
@@ -229,6 +235,8 @@ class Task(Record):
     looks: int = 0
     """How often it was looked for in the provider's list, after an attempt of unknown fate."""
     remote_id: str | None = None
+    is_adopted: bool = False
+    """Whether that job was found in the provider's list, rather than named in its answer."""
     native_status: str | None = None
     trace_id: str | None = None
     progress: float | None = None
@@ -248,6 +256,13 @@ class Task(Record):
     engine: str | None = None
     confidence: float | None = None
     cost: Cost | None = None
+    counted_usd: float = 0.0
+    """What it counts for in budgets, in US dollars: its price, from the moment it is written down until it is proved
+    that nothing was charged."""
+    counted_at: float = 0.0
+    """When that was booked, in seconds since the epoch."""
+    spent_before: float = 0.0
+    """The part of it that earlier attempts count for, after a person had it sent again."""
     failure: Failure | None = None
     warnings: tuple[str, ...] = ()
     created_at: float

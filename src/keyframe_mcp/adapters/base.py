@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -20,6 +21,8 @@ class Job:
     wire: Mapping[str, Any]
     version: str | None = None
     """The exact version of the model, for providers that are asked by version."""
+    not_after: float = math.inf
+    """When it is too late to begin sending it, in seconds since the epoch: others may have taken the task up then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +106,10 @@ class Adapter(Protocol):
         `ProviderError`s when it was refused, `SubmissionUncertain` or `UnexpectedReply` when nobody can tell. Whatever
         goes wrong before anything is sent is `ProviderRefused`.
         """
+        ...
+
+    async def reach(self) -> None:
+        """Ask something that costs nothing. Raises `ProviderUnavailable` when there is no sensible answer."""
         ...
 
     async def check(self, remote_id: str) -> Report:

@@ -7,8 +7,11 @@ broken answer may come after the provider took the job.
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import anyio
@@ -40,6 +43,27 @@ class NoAnswer(Exception):
     """It may have left; what became of it is not known."""
 
 
+@dataclass(frozen=True)
+class Fence:
+    """A moment after which nothing more may leave. A process that was paused before it sent finds out here."""
+
+    not_after: float
+    clock: Callable[[], float]
+
+    def require_open(self) -> None:
+        """Raise `NotSent` when it is too late."""
+        if self.clock() > self.not_after:
+            raise NotSent("it was held up for too long before it could leave")
+
+    async def trace(self, event: str, _: Mapping[str, object]) -> None:
+        """What the connection calls just before headers and body leave: without both there is no request."""
+        if event.endswith(("send_request_headers.started", "send_request_body.started")):
+            self.require_open()
+
+
+NO_FENCE = Fence(math.inf, time.time)
+
+
 class Connection:
     """A provider's host, spoken to with one key. Redirects are never followed: they would carry the key elsewhere."""
 
@@ -57,9 +81,9 @@ class Connection:
             headers=headers, timeout=timeout, limits=kept, verify=context, transport=transport
         )
 
-    async def pay(self, call: Call) -> Reply:
-        """Send what may cost money: once, on a connection of its own."""
-        return await self._send(self._paid, call, SUBMIT_SECONDS)
+    async def pay(self, call: Call, fence: Fence = NO_FENCE) -> Reply:
+        """Send what may cost money: once, on a connection of its own, and not too late."""
+        return await self._send(self._paid, call, SUBMIT_SECONDS, fence)
 
     async def ask(self, call: Call) -> Reply:
         """Send what costs nothing."""
@@ -70,8 +94,10 @@ class Connection:
         await self._paid.aclose()
         await self._other.aclose()
 
-    async def _send(self, client: httpx.AsyncClient, call: Call, seconds: float) -> Reply:
+    async def _send(self, client: httpx.AsyncClient, call: Call, seconds: float, fence: Fence = NO_FENCE) -> Reply:
         request = await self._built(client, call)
+        request.extensions["trace"] = fence.trace
+        fence.require_open()
         try:
             with anyio.fail_after(seconds):
                 response = await client.send(request, stream=True)
@@ -87,11 +113,11 @@ class Connection:
             httpx.UnsupportedProtocol,
             httpx.LocalProtocolError,
         ) as error:
-            raise NotSent(type(error).__name__) from None
+            raise NotSent(accident(error)) from None
         except TimeoutError:
             raise NoAnswer(f"no answer within {seconds:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:  # our own URL was fine: a redirect's was not
-            raise NoAnswer(type(error).__name__) from None
+            raise NoAnswer(accident(error)) from None
 
     async def _built(self, client: httpx.AsyncClient, call: Call) -> httpx.Request:
         """The whole request, before any of it is sent. Raises `NotBuilt`, whatever was wrong."""
@@ -105,6 +131,17 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - nothing was sent, and that is all that matters
             raise NotBuilt(f"{type(error).__name__}: {error}") from None
         return request
+
+
+def accident(error: Exception) -> str:
+    """What went wrong, for people."""
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        return "no connection came about in time"
+    if isinstance(error, httpx.ConnectError | httpx.ProxyError):
+        return "there is no connection"
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer came in time"
+    return "the connection broke"
 
 
 async def written(body: Mapping[str, object] | None) -> bytes | None:

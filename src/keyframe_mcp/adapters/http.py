@@ -121,14 +121,14 @@ class HttpAdapter:
 
     async def submit(self, job: Job) -> Accepted:
         """See `Adapter.submit`. Only what happens from the moment of sending can be uncertain."""
-        from keyframe_mcp.adapters.connection import NoAnswer, NotBuilt, NotSent  # noqa: PLC0415 - httpx loads late
+        from keyframe_mcp.adapters.connection import Fence, NoAnswer, NotBuilt, NotSent  # noqa: PLC0415 - httpx loads late
 
         try:
             connection, call = self._connection(), with_headers(self._dialect.submit_call(job), job)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing was sent
             raise self._unsent(error) from None
         try:
-            reply = await connection.pay(call)
+            reply = await connection.pay(call, Fence(job.not_after, self._clock))
         except NotBuilt as error:
             raise self._unsent(error) from None
         except NotSent as error:
@@ -186,6 +186,15 @@ class HttpAdapter:
         if complaint and not self._dialect.is_at_home(reply):
             raise self._refusals.nowhere(reply)
         return "the key is accepted" if complaint else self._parse(self._dialect.read_probe, reply)
+
+    async def reach(self) -> None:
+        """See `Adapter.reach`. A refusal is an answer too."""
+        try:
+            await self.probe()
+        except ProviderUnavailable:
+            raise
+        except ProviderError as error:
+            log.info("%s answers again: %s", self._provider.name, error)
 
     async def forget(self, remote_id: str) -> None:
         """Nothing was kept: the result is in the output folder, and the provider cleans up after itself."""

@@ -83,6 +83,9 @@ class LocalAdapter:
             raise RenderFailed(f"{self._folder} cannot be written ({error.strerror})") from None
         return Accepted(remote_id=job.task_id)
 
+    async def reach(self) -> None:
+        """It is always there."""
+
     async def check(self, remote_id: str) -> Report:
         """Look at the render's folder, and start it again if whoever was at it is gone."""
         try:

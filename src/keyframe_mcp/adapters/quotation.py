@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 MOST_CHARACTERS = 300
 READ_CHARACTERS = 20_000  # what comes after is not looked at
 LONG_KEY = 16  # of a longer one its beginning is blanked too: the provider may have cut it
+SHORTEST_FORM = 8  # of a shorter one there is too much in any text
 SECRET = re.compile(
     r"(?i)\bbearer\s+[\w.~+/=-]{8,}"
     r"|\bbasic\s+(?=\S*(?-i:[a-z]\S*[A-Z0-9]))[\w+/=-]{8,}"
@@ -57,7 +62,22 @@ def without_key(text: str, key: str | None) -> str:
     """The text with the key blanked, however it is written, and also where only its first half is there."""
     if not key:
         return text
-    text = re.sub(re.escape(key), "[key]", text, flags=re.IGNORECASE)
-    if len(key) <= LONG_KEY:
-        return text
-    return re.sub(re.escape(key[:8]) + r"[\w.~+/=-]*", "[key]", text, flags=re.IGNORECASE)
+    for form in forms(key):
+        text = re.sub(re.escape(form), "[key]", text, flags=re.IGNORECASE)
+        if len(form) > LONG_KEY:
+            text = re.sub(re.escape(form[:8]) + r"[\w.~+/=%-]*", "[key]", text, flags=re.IGNORECASE)
+    return text
+
+
+def forms(key: str) -> list[str]:
+    """A key as providers and what is between write it: plain, in a URL, in JSON, in hexadecimal, in base64."""
+    written = (quote(key, safe=""), json.dumps(key)[1:-1], key.encode().hex(), *in_base64(key))
+    return list(dict.fromkeys((key, *(each for each in written if len(each) >= SHORTEST_FORM))))
+
+
+def in_base64(key: str) -> Iterator[str]:
+    """What of a key is surely in the base64 of a text that holds it: the letters at its ends depend on the text."""
+    for before, unsure in ((0, 0), (1, 2), (2, 3)):
+        whole = base64.b64encode(bytes(before) + key.encode()).decode().rstrip("=")[unsure:-1]
+        yield whole
+        yield whole.replace("+", "-").replace("/", "_")

@@ -27,6 +27,8 @@ Path = Annotated[str, StringConstraints(pattern=r"^/[^\s?#]*$")]
 KeyHeader = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]*: [ -z|~]*\{\}[ -z|~]*$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")]
 Seconds = Annotated[int, Field(gt=0, strict=True)]
+Many = Annotated[int, Field(gt=0, strict=True)]
+Limit = Annotated[str, StringConstraints(pattern=r"^(at_once|submits_per_minute)$")]
 
 
 class Pictures(Entry):
@@ -70,6 +72,8 @@ class Provider(Entry):
     """Hosts, with all below them, that hand out results only to those who show the key."""
     pictures: Pictures = Pictures()
     """How pictures reach it."""
+    jobs_page: str | None = None
+    """Where a person sees the jobs of an account."""
     results_seconds: Seconds | None = None
     """How long a result can be downloaded. None: not documented."""
     cancel: bool = False
@@ -80,8 +84,10 @@ class Provider(Entry):
     """Paths that differ from the dialect's own."""
     longest_seconds: Seconds | None = None
     """How long it lets a job run. None: not documented."""
-    limits: dict[str, int] = Field(default_factory=dict[str, int])
-    """What it allows an ordinary account, such as submits_per_minute and at_once."""
+    failures_are_free: bool = False
+    """Whether a job that the provider could not finish costs nothing."""
+    limits: dict[Limit, Many] = Field(default_factory=dict[Limit, Many])
+    """What it allows an ordinary account: at_once, the jobs that it takes at the same time, and submits_per_minute."""
     confidence: Confidence | None = None
     """How sure these facts are, as with models."""
     experimental: str | None = None

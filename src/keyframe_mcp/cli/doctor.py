@@ -7,6 +7,7 @@ import platform
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -19,13 +20,13 @@ import click
 from keyframe_mcp import __version__
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.adapters import DIALECTS
-from keyframe_mcp.app import require_default_model
+from keyframe_mcp.app import budget_of, limits_in_force, require_default_model
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.cli.probes import probe_all
-from keyframe_mcp.cli.session import settings, show_json
+from keyframe_mcp.cli.session import ME, settings, show_json
 from keyframe_mcp.errors import KeyframeError
-from keyframe_mcp.settings import Settings, strangers
-from keyframe_mcp.store.sqlite import journal_mode, prepare
+from keyframe_mcp.settings import LIMITS, Settings, limit_variable, strangers
+from keyframe_mcp.store.sqlite import SqliteStore, journal_mode, prepare
 
 SPARE_BYTES = 1 << 30
 
@@ -73,8 +74,11 @@ def examine(found: Settings) -> Iterator[Finding]:
         yield Finding(
             "learned models", trouble, ok=False, advice="remove that file, or run models --refresh <provider> again"
         )
+    yield checked("budget", lambda: anyio.run(budget, found), "mend what is named")
     for name, probe in anyio.run(probe_all, catalog, found).items() if catalog else ():
         yield Finding(name, probe.found, probe.ok, probe.advice)
+        if catalog and probe.ok is not None:
+            yield Finding(f"{name} takes", limits(found, catalog, name))
 
 
 def unknown_settings(catalog: Catalog | None) -> Iterator[Finding]:
@@ -114,6 +118,45 @@ def space(folder: Path) -> Finding:
     free = shutil.disk_usage(existing).free
     advice = "" if free > SPARE_BYTES else "a video has 0.1 to 50 MB; make room"
     return Finding("free space", f"{free / (1 << 30):.1f} GiB", ok=free > SPARE_BYTES, advice=advice)
+
+
+async def budget(found: Settings) -> str:
+    """The limits, what counts as spent today, and what is left."""
+    limits, now = budget_of(found), time.time()
+    store = SqliteStore(found.database, time.time)
+    try:
+        spent = await store.counted(limits.caps(now).since)
+        left = await limits.left(store, ME.owner, now)
+    finally:
+        await store.aclose()
+    if not limits.is_limited:
+        return f"no limit is set; ${spent:g} counted today (UTC)"
+    parts = [
+        *([] if limits.per_task is None else [f"${limits.per_task:g} a video"]),
+        *([] if limits.per_day is None else [f"${limits.per_day:g} a day, ${left.today_usd:g} left"]),
+        *(
+            []
+            if limits.per_owner is None
+            else [f"${limits.per_owner:g} a day and owner, ${left.owner_today_usd:g} left"]
+        ),
+        f"${spent:g} counted today (UTC)",
+        "videos without a known price " + priced(limits.unpriced_usd),
+    ]
+    return "; ".join(parts)
+
+
+def priced(usd: float | None) -> str:
+    """What becomes of a video whose price nobody knows."""
+    return "are refused" if usd is None else f"count for ${usd:g}"
+
+
+def limits(found: Settings, catalog: Catalog, provider_id: str) -> str:
+    """How much a provider is given, and which variables say otherwise."""
+    force = limits_in_force(catalog, found)[provider_id]
+    given = {name: getattr(force, name) for name in LIMITS}
+    words = [f"{many} {LIMITS[name]}" for name, many in given.items() if many is not None]
+    variables = " and ".join(limit_variable(provider_id, name) for name in LIMITS)
+    return f"{', '.join(words) or 'as much as comes'} ({variables})"
 
 
 def motion() -> Finding:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
 
 import anyio
 import click
 
-from keyframe_mcp.cli.session import ME, WAIT, exit_code, follow, session, show_task
+from keyframe_mcp.cli.session import ME, WAIT, exit_code, follow, session, show_json, show_task
 from keyframe_mcp.engine import Engine, Started
 from keyframe_mcp.errors import InvalidInput, Problem
+from keyframe_mcp.server.views import BudgetView, DryRunView, rehearsed
 from keyframe_mcp.task import Inputs, Mode
 
 MODES = "\n".join(f"  {mode:10} {mode.meaning}" for mode in Mode)
@@ -51,6 +52,7 @@ EXAMPLES = """\
     show_default=True,
     help="Seconds to wait for the video; 0 returns.",
 )
+@click.option("--dry-run", is_flag=True, help="Check and price it; write and send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the task as JSON.")
 def generate(
     mode: str,
@@ -60,11 +62,15 @@ def generate(
     wait: float,
     *,
     strict: bool,
+    dry_run: bool,
     as_json: bool,
     **inputs: Any,  # noqa: ANN401 - the options above, by our own names
 ) -> None:
     """Make a video and wait for it."""
     request = Inputs.model_validate({"mode": mode, "options": parsed(options)} | inputs)
+    if dry_run:
+        anyio.run(partial(rehearse, request, model, strict=strict, as_json=as_json))
+        return
     start = partial(Engine.start, request=request, model=model, idempotency_key=idempotency_key, strict=strict)
     sys.exit(anyio.run(partial(make, start, wait, as_json=as_json)))
 
@@ -76,6 +82,39 @@ async def make(start: Callable[..., Awaitable[Started]], wait: float, *, as_json
         task = await follow(application, started.task, wait, quiet=as_json)
         show_task(task, as_json=as_json)
         return exit_code([task]) if wait else 0
+
+
+async def rehearse(request: Inputs, model: str | None, *, strict: bool, as_json: bool) -> None:
+    """Show what would be sent, and what it would cost."""
+    async with session(works=False) as application:
+        engine = application.engine
+        view = DryRunView.of(await engine.rehearse(ME, request, model=model, strict=strict), engine.budget)
+    if as_json:
+        show_json(view.data())
+        return
+    click.echo(rehearsed(view))
+    for name, value in view.wire.items():
+        click.echo(f"  {name} = {value}")
+    for name, value in (view.assumed or {}).items():
+        click.echo(f"  {name} = {value} (nobody asked for it){'' if name in view.wire else ', not sent'}")
+    if view.cost is not None:
+        click.echo(f"  price: {view.cost.basis}")
+    for line in left_in_words(view.budget) if view.budget is not None else ():
+        click.echo(f"  {line}")
+    for warning in view.warnings or ():
+        click.echo(f"  note: {warning}")
+
+
+def left_in_words(budget: BudgetView) -> Iterator[str]:
+    """What is left of the limits that there are."""
+    limits = {
+        "a video may cost": budget.per_task_usd,
+        "left today": budget.today_usd,
+        "left today for you": budget.owner_today_usd,
+    }
+    yield from (f"{words} ${usd:g}" for words, usd in limits.items() if usd is not None)
+    if budget.resets_at is not None:
+        yield f"a new day begins at {budget.resets_at:%Y-%m-%d %H:%M} UTC"
 
 
 def parsed(options: tuple[str, ...]) -> dict[str, Any]:

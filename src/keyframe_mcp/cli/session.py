@@ -16,7 +16,7 @@ import click
 from keyframe_mcp.app import Application, open_application
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine import Caller
-from keyframe_mcp.server.views import TaskView
+from keyframe_mcp.server.views import TaskView, settling
 from keyframe_mcp.settings import Settings, read_settings, strangers
 from keyframe_mcp.task import Output, Status, Task
 
@@ -46,6 +46,8 @@ def settings() -> Settings:
     logging.basicConfig(
         level=found.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    for name in ("httpx", "httpcore"):  # they log whole URLs, and headers, in which a provider may repeat a key
+        logging.getLogger(name).setLevel(logging.WARNING)
     return found
 
 
@@ -103,6 +105,9 @@ def show_task(task: Task, *, as_json: bool) -> None:
         click.echo(f"  note: {warning}")
     if task.failure:
         click.echo(f"  {task.failure.kind}: {task.failure.message}")
+    if task.status is Status.UNKNOWN:
+        click.echo(f"  {settling(task)}")
+    elif task.failure:
         click.echo(f"  {task.failure.fix}")
 
 

@@ -1,44 +1,150 @@
-"""`keyframe-mcp task`: what became of the tasks."""
+"""`keyframe-mcp task`: what became of the tasks, and a person's word on those whose fate nobody knows."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 
 import anyio
 import click
 
+from keyframe_mcp.app import Application
 from keyframe_mcp.cli.session import ME, WAIT, exit_code, follow, session, show_json, show_task
+from keyframe_mcp.errors import InvalidInput, Problem
 from keyframe_mcp.server.views import TaskListView
-from keyframe_mcp.task import Status
+from keyframe_mcp.task import Status, Task
+
+UNKNOWN_HELP = """\
+  It may have reached the provider, and nobody can tell. Look at the
+  provider's own job list, then say what you found:
+    --attach JOB_ID   the job is there: it is followed
+    --give-up         let it be; it goes on counting as spent
+    --resubmit        it is sent again, and paid again
+"""
 
 
-@click.command()
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """What a person says about a task."""
+
+    cancel: bool = False
+    attach: str | None = None
+    give_up: bool = False
+    resubmit: bool = False
+    not_billed: bool = False
+    yes: bool = False
+
+    @property
+    def count(self) -> int:
+        """How many things it asks for at once."""
+        return sum((self.cancel, self.attach is not None, self.give_up, self.resubmit))
+
+
+@click.command(epilog=f"\b\nTasks that are unknown:\n{UNKNOWN_HELP}")
 @click.argument("task_id", required=False)
 @click.option("--wait", type=WAIT, default=0, help="Seconds to wait for its end.")
 @click.option("--cancel", is_flag=True, help="Stop it.")
+@click.option("--attach", metavar="JOB_ID", help="Unknown: the provider has it, as this job; follow that.")
+@click.option("--give-up", is_flag=True, help="Unknown: end it as failed.")
+@click.option("--resubmit", is_flag=True, help="Unknown: send it again, which is paid again.")
+@click.option("--not-billed", is_flag=True, help="With those two: the provider billed nothing, so it counts no more.")
+@click.option("--yes", is_flag=True, help="With --resubmit: do not ask.")
 @click.option("--status", type=click.Choice([str(status) for status in Status]), help="List only these.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="List at most so many.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def task(task_id: str | None, wait: float, status: str | None, limit: int, *, cancel: bool, as_json: bool) -> None:
-    """Show one task, or list the newest."""
+def task(
+    task_id: str | None,
+    wait: float,
+    attach: str | None,
+    status: str | None,
+    limit: int,
+    *,
+    cancel: bool,
+    give_up: bool,
+    resubmit: bool,
+    not_billed: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Show one task, or list the newest; stop one, or settle one that is unknown."""
+    word = Word(cancel=cancel, attach=attach, give_up=give_up, resubmit=resubmit, not_billed=not_billed, yes=yes)
+    require_sense(word)
     if task_id is None:
-        if cancel or wait:
-            raise click.UsageError("--cancel and --wait need a TASK_ID")
+        if word != Word() or wait:
+            raise click.UsageError("--cancel, --wait and what settles a task need a TASK_ID")
         anyio.run(list_tasks, status, limit, as_json)
-    else:
-        sys.exit(anyio.run(one_task, task_id, wait, cancel, as_json))
+        return
+    if resubmit and not yes and not anyio.run(is_confirmed, task_id, not_billed):
+        click.echo("Nothing was changed.", err=True)
+        sys.exit(1)
+    sys.exit(anyio.run(one_task, task_id, wait, word, as_json))
 
 
-async def one_task(task_id: str, wait: float, cancel: bool, as_json: bool) -> int:  # noqa: FBT001 - anyio.run passes arguments by position
-    """Show a task, after stopping it or waiting for it."""
-    async with session(works=cancel or wait > 0) as application:
+def require_sense(word: Word) -> None:
+    """Refuse flags that do not go together."""
+    if word.count > 1:
+        raise click.UsageError("give one of --cancel, --attach, --give-up and --resubmit")
+    if word.not_billed and not (word.give_up or word.resubmit):
+        raise click.UsageError("--not-billed goes with --give-up or --resubmit")
+    if word.yes and not word.resubmit:
+        raise click.UsageError("--yes goes with --resubmit")
+
+
+async def one_task(task_id: str, wait: float, word: Word, as_json: bool) -> int:  # noqa: FBT001 - anyio.run passes arguments by position
+    """Show a task, after stopping it, settling it or waiting for it."""
+    async with session(works=word.cancel or (wait > 0 and not word.give_up)) as application:
         found = await application.engine.get(task_id, ME)
-        if cancel and not found.status.is_settled:
+        if word.cancel and not found.status.is_settled:
             found = await follow(application, await application.engine.cancel(task_id, ME), max(wait, 10), quiet=True)
-        elif wait:
+        elif word.count and not word.cancel:
+            before, found = found, await settled(application, found, word)
+            click.echo(consequence(before, found, word), err=as_json)
+        if wait and not (word.cancel or word.give_up):
             found = await follow(application, found, wait, quiet=as_json)
         show_task(found, as_json=as_json)
-        return exit_code([found]) if wait else 0
+        return exit_code([found]) if wait and not word.give_up else 0
+
+
+async def settled(application: Application, found: Task, word: Word) -> Task:
+    """The task after a person's word."""
+    settling = application.engine.settling
+    if word.attach is not None:
+        return await settling.attach(found.id, ME, word.attach)
+    if word.give_up:
+        return await settling.give_up(found.id, ME, was_billed=not word.not_billed)
+    return await settling.resubmit(found.id, ME, was_billed=not word.not_billed)
+
+
+def consequence(before: Task, now: Task, word: Word) -> str:
+    """What happens now, and what the task counts for."""
+    counts = f"It counts as {usd(now.counted_usd)} spent"
+    goes_on = f"A running server goes on with it; without one: keyframe-mcp task {now.id} --wait 1800"
+    if word.attach is not None:
+        return f"Job {now.remote_id} of {now.provider} is followed from here on. {counts}, as before. {goes_on}"
+    if word.give_up:
+        return f"It is over, and nothing more is asked about it. {counts}."
+    first = "the first attempt left out" if word.not_billed else f"{usd(before.counted_usd)} of it the first attempt"
+    return f"It is sent again. {counts}, {first}. {goes_on}"
+
+
+async def is_confirmed(task_id: str, not_billed: bool) -> bool:  # noqa: FBT001 - as above
+    """Whether a person wants to pay again. Raises `InvalidInput` when nobody can be asked."""
+    async with session(works=False) as application:
+        found = await application.engine.get(task_id, ME)
+        worth = None if found.cost is None else application.engine.budget.worth(found.cost)
+    if found.status is not Status.UNKNOWN:
+        return True  # nothing is sent for it, and why not is told in a moment
+    price = "at a price nobody knows" if worth is None else f"for {usd(worth)}"
+    again = f"This sends the job to {found.provider} again, {price}"
+    if not sys.stdin.isatty():
+        raise InvalidInput(problems=[Problem("--resubmit", f"{again}; nobody is there to confirm it, so add --yes")])
+    doubt = "" if not_billed else f" The first may exist and be billed: it counts as {usd(found.counted_usd)} spent."
+    return click.confirm(f"{again}.{doubt} Send it?", err=True)
+
+
+def usd(amount: float) -> str:
+    """An amount."""
+    return f"${round(amount, 4):g}"
 
 
 async def list_tasks(status: str | None, limit: int, as_json: bool) -> None:  # noqa: FBT001 - as above
@@ -50,8 +156,13 @@ async def list_tasks(status: str | None, limit: int, as_json: bool) -> None:  # 
         show_json(view.data())
         return
     for each in view.tasks:
+        mark = "!" if each.status is Status.UNKNOWN else " "
+        when = f"{each.created_at:%Y-%m-%d %H:%M}"
+        click.echo(f"{each.task_id} {mark}{each.status:10}  {each.mode:9}  {when}  {each.about or ''}")
+    if unknown := [each.task_id for each in view.tasks if each.status is Status.UNKNOWN]:
         click.echo(
-            f"{each.task_id}  {each.status:10}  {each.mode:9}  {each.created_at:%Y-%m-%d %H:%M}  {each.about or ''}"
+            f"! {len(unknown)} unknown: it may exist at the provider and be billed, and is never sent again by itself. "
+            f"What to look for: keyframe-mcp task {unknown[0]}"
         )
     if not view.tasks:
         click.echo("No tasks yet. Make one: keyframe-mcp generate t2v --prompt '...'")

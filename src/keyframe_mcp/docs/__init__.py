@@ -10,6 +10,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,12 +21,13 @@ import click
 from keyframe_mcp import __version__, errors
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.app import open_application
+from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.cli import COMMANDS, cli, load_command
 from keyframe_mcp.cli.session import ME
-from keyframe_mcp.docs import fields, providers
+from keyframe_mcp.docs import fields, figures, providers
 from keyframe_mcp.server import INSTRUCTIONS, build_server
 from keyframe_mcp.server.model_views import limits, model_view
-from keyframe_mcp.settings import PREFIX, Settings, base_url_variable, read_settings
+from keyframe_mcp.settings import LIMITS, PREFIX, Settings, base_url_variable, limit_variable, read_settings
 from keyframe_mcp.task import NEXT, Mode
 
 BLOCK = re.compile(r"(<!-- begin generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
@@ -54,6 +56,21 @@ def keys_table() -> str:
             moved = f"`{base_url_variable(provider_id)}`, default `{provider.base_url}`"
             rows.append(f"| {name} | `{provider.key}` | {moved} |")
     return "\n".join(rows)
+
+
+def limits_table() -> str:
+    """How much each provider is given, and the variables that change it."""
+    rows = [f"| Provider | {' | '.join(words.capitalize() for words in LIMITS.values())} |", "|---|---|---|"]
+    for provider_id, provider in catalogs.load().providers.items():
+        if provider.key is not None:
+            cells = (f"`{limit_variable(provider_id, name)}`, default {usual(provider, name)}" for name in LIMITS)
+            rows.append(f"| {provider.name} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def usual(provider: Provider, limit: str) -> str:
+    """How much a provider is given unless a variable says otherwise."""
+    return str(next((many for name, many in provider.limits.items() if name == limit), "no limit"))
 
 
 def modes_table() -> str:
@@ -134,6 +151,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "models": models_table,
         "keys": keys_table,
+        "limits": limits_table,
         "modes": modes_table,
         "providers": providers.providers_table,
         "provider-pages": providers.provider_pages,
@@ -149,13 +167,27 @@ BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType(
 )
 
 
+def blocks(root: Path) -> Mapping[str, Callable[[], str]]:
+    """Every block, with those that show what was measured."""
+    path = root / "docs" / "reliability.json"
+    measured = {
+        "crash-figures": partial(figures.crash_figures, path),
+        "self-proof": partial(figures.self_proof, path),
+        "other-figures": partial(figures.other_figures, path),
+    }
+    return {**BLOCKS, **measured}
+
+
 def provider_variables() -> Iterator[dict[str, object]]:
-    """The variables of every provider: its key, and where it is."""
+    """The variables of every provider: its key, where it is, and how much it is given."""
     for provider_id, provider in catalogs.load().providers.items():
         if provider.key is not None:
             moved = f"Another host for {provider.name}; default {provider.base_url}."
             yield variable(provider.key, f"Key for {provider.name}.", is_secret=True)
             yield variable(base_url_variable(provider_id), moved)
+            for name, words in LIMITS.items():
+                most = f"The most {words} for {provider.name}; 0 is no limit; default {usual(provider, name)}."
+                yield variable(limit_variable(provider_id, name), most)
 
 
 def variable(name: str, about: str | None, *, is_secret: bool = False) -> dict[str, object]:
@@ -192,11 +224,11 @@ def server_json() -> str:
 
 def rendered(root: Path) -> Iterator[tuple[Path, str]]:
     """Every file with generated parts, as it should be."""
-    made: dict[str, str] = {}
+    known, made = blocks(root), dict[str, str]()
     for path in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
         text = path.read_text("utf-8")
         for match in BLOCK.finditer(text):
-            made.setdefault(match["name"], BLOCKS[match["name"]]().rstrip())
+            made.setdefault(match["name"], known[match["name"]]().rstrip())
         yield path, BLOCK.sub(lambda match: f"{match[1]}{made[match['name']]}\n{match[3]}", text)
     yield root / "server.json", server_json()
 

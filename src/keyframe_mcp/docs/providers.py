@@ -81,8 +81,12 @@ def provider_lines(provider: Provider) -> Iterator[str]:
     yield f"A list of the account's jobs, to find one whose submission was uncertain: {yes(fact=provider.reconcile)}"
     if provider.longest_seconds:
         yield f"Lets a job run for {duration(provider.longest_seconds)}"
+    if provider.failures_are_free:
+        yield "A job that it could not finish costs nothing"
     if provider.limits:
         yield "Limits: " + ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in provider.limits.items())
+    if provider.jobs_page:
+        yield f"The account's jobs: {linked(provider.jobs_page)}"
     if provider.paths:
         yield "Paths: " + ", ".join(f"{name} `{path}`" for name, path in provider.paths.items())
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from keyframe_mcp.engine.caller import Caller
-from keyframe_mcp.engine.engine import Engine, Started
+from keyframe_mcp.engine.engine import Engine, Rehearsal, Started
 
-__all__ = ["Caller", "Engine", "Started"]
+__all__ = ["Caller", "Engine", "Rehearsal", "Started"]

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 import anyio
 
+WAKE = "wake"
+"""What the runner listens to: some task may be due."""
+
 
 class Listener:
     """Hears rings from the moment it was made, so that none is missed between looking and waiting."""

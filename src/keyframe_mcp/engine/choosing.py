@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from keyframe_mcp.catalog import Catalog, Listed
 from keyframe_mcp.catalog.requests import Checked, check
+from keyframe_mcp.engine.budget import NO_BUDGET, Budget
 from keyframe_mcp.errors import MissingCredential, Problem
-from keyframe_mcp.task import Inputs, Mode
+from keyframe_mcp.task import Cost, Inputs, Mode
 
 MOST_PASSED_OVER = 2
 
@@ -19,6 +20,7 @@ class Choice:
     """A model, and what a caller who did not name it should know."""
 
     listed: Listed
+    why: str
     warnings: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     """That no model can do what is asked, and whose problems are listed."""
@@ -30,6 +32,7 @@ class Candidate:
 
     listed: Listed
     checked: Checked
+    budget: Budget
 
     @property
     def is_able(self) -> bool:
@@ -37,10 +40,20 @@ class Candidate:
         return not self.checked.problems
 
     @property
+    def refusal(self) -> str | None:
+        """Why it is passed over: it cannot do what is asked, or one video alone is more than may be spent."""
+        return str(self.checked.problems[0]) if self.checked.problems else self.budget.refusal(self.cost)
+
+    @property
+    def cost(self) -> Cost:
+        """What it would cost."""
+        return self.listed.cost(self.checked.wire)
+
+    @property
     def usd(self) -> float:
-        """What it would cost; a price nobody knows counts as the highest."""
-        cost = self.listed.cost(self.checked.wire).estimated_usd
-        return math.inf if cost is None else cost
+        """The price to compare; one that nobody knows counts as the highest."""
+        usd = self.cost.estimated_usd
+        return math.inf if usd is None else usd
 
 
 @dataclass(frozen=True)
@@ -51,23 +64,38 @@ class Choosing:
     configured: Collection[str]
     default_model: str | None
 
-    def choose(self, request: Inputs, model: str | None, *, strict: bool) -> Choice:
-        """The model to use; the nearest when none can do what is asked. Raises `UnknownModel`, `MissingCredential`."""
+    def choose(self, request: Inputs, model: str | None, *, strict: bool, budget: Budget = NO_BUDGET) -> Choice:
+        """The model to use; the nearest when none can do what is asked, and the best when all are too dear.
+
+        Raises `UnknownModel`, `MissingCredential`.
+        """
         if model is not None:
-            return Choice(self._named(model, request.mode))
-        ranked = self._ranked(request, strict=strict)
+            return Choice(self._named(model, request.mode), "it was named")
+        ranked = self._ranked(request, budget, strict=strict)
         if not ranked:
             raise MissingCredential(
                 f"no configured model does {request.mode}; keyframe-mcp doctor shows which key is missing"
             )
-        able = next((number for number, each in enumerate(ranked) if each.is_able), None)
-        if able is None:
+        able = [each for each in ranked if each.is_able]
+        if not able:
             return none_able(request, ranked)
-        return Choice(ranked[able].listed, told(ranked[able], ranked[:able]))
+        fitting = [each for each in able if each.refusal is None]
+        chosen = (fitting or able)[0]
+        why = self._why(chosen, len(fitting), " within the budget" if budget.is_limited else "")
+        return Choice(chosen.listed, why, told(chosen, ranked[: ranked.index(chosen)]))
 
-    def _ranked(self, request: Inputs, *, strict: bool) -> Sequence[Candidate]:
+    def _why(self, chosen: Candidate, fitting: int, within: str) -> str:
+        if chosen.listed.id == self.default_model:
+            return "it is the default model (KEYFRAME_DEFAULT_MODEL)"
+        if fitting == 0:
+            return f"no configured model can do this{within}, and this one comes first"
+        if fitting == 1:
+            return f"no other configured model can do this{within}"
+        return f"of {fitting} configured models that can do this{within}, the surest, then the cheapest"
+
+    def _ranked(self, request: Inputs, budget: Budget, *, strict: bool) -> Sequence[Candidate]:
         usable = [each for each in self.catalog.models(request.mode) if each.provider_id in self.configured]
-        candidates = [Candidate(each, check(each.id, each.model, request, strict=strict)) for each in usable]
+        candidates = [Candidate(each, check(each.id, each.model, request, strict=strict), budget) for each in usable]
         return sorted(candidates, key=self._rank)
 
     def _rank(self, candidate: Candidate) -> tuple[bool, bool, bool, int, float]:
@@ -93,8 +121,11 @@ class Choosing:
 def told(chosen: Candidate, passed_over: Sequence[Candidate]) -> tuple[str, ...]:
     """Why it is this model and not another that would have come first."""
     if not chosen.listed.model.generative:
-        return (f"{chosen.listed.id} was used because no configured provider's model can do this.",)
-    because = [f"{each.listed.id} ({each.checked.problems[0]})" for each in passed_over[:MOST_PASSED_OVER]]
+        dear = next(
+            (f" within the budget; {each.listed.id}: {each.refusal}" for each in passed_over if each.is_able), ""
+        )
+        return (f"{chosen.listed.id} was used because no configured provider's model can do this{dear}.",)
+    because = [f"{each.listed.id} ({each.refusal})" for each in passed_over[:MOST_PASSED_OVER]]
     more = f" and {len(passed_over) - MOST_PASSED_OVER} more" if len(passed_over) > MOST_PASSED_OVER else ""
     return (f"{chosen.listed.id} was chosen; passed over: {', '.join(because)}{more}",) if because else ()
 
@@ -104,4 +135,4 @@ def none_able(request: Inputs, ranked: Sequence[Candidate]) -> Choice:
     nearest = min(ranked, key=lambda each: len(each.checked.problems))
     able = f"none of the {len(ranked)} configured models that do {request.mode} can do this"
     about = Problem("model", f"{able}; the nearest is {nearest.listed.id}, whose problems follow")
-    return Choice(nearest.listed, problems=() if len(ranked) == 1 else (about,))
+    return Choice(nearest.listed, "it comes nearest", problems=() if len(ranked) == 1 else (about,))

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 import anyio
 
 from keyframe_mcp.catalog import Catalog
-from keyframe_mcp.engine.bulletin import Bulletin
+from keyframe_mcp.engine.budget import Budget, Left
+from keyframe_mcp.engine.bulletin import WAKE, Bulletin
 from keyframe_mcp.engine.caller import Caller
 from keyframe_mcp.engine.films import Films
-from keyframe_mcp.engine.intake import Intake
-from keyframe_mcp.store import Store
+from keyframe_mcp.engine.intake import Draft, Intake
+from keyframe_mcp.engine.moves import discreet, uncharged
+from keyframe_mcp.engine.settling import Settling
+from keyframe_mcp.store import OverCap, Store
 from keyframe_mcp.task import Inputs, Status, Task
 
 SAME_REQUEST_SECONDS = 120
 LOOK_AGAIN_SECONDS = 2.0  # another process may have moved the task
-WAKE = "wake"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,15 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Rehearsal:
+    """What starting a task would do: what would be sent, what it would cost, and why it would be refused, if so."""
+
+    draft: Draft
+    left: Left | None
+    refusal: str | None
+
+
+@dataclass(frozen=True)
 class Engine:
     """Starts tasks and says how they are doing. `clock` gives seconds since the epoch."""
 
@@ -38,6 +49,8 @@ class Engine:
     store: Store
     intake: Intake
     films: Films
+    settling: Settling
+    budget: Budget
     bulletin: Bulletin
     clock: Callable[[], float]
 
@@ -56,11 +69,30 @@ class Engine:
         """
         now = self.clock()
         draft = await self.intake.prepare(caller, request, model, idempotency_key, now, strict=strict)
-        task, is_new = await self.store.add(draft, same_request_since=now - SAME_REQUEST_SECONDS)
-        if not is_new and idempotency_key is None and await is_gone(task):
-            task, is_new = await self.store.add(draft, same_request_since=math.inf)
+        task, is_new = await self._add(draft, now - SAME_REQUEST_SECONDS)
+        if not is_new and idempotency_key is None and await is_gone(task, now):
+            task, is_new = await self._add(draft, math.inf)
         self.bulletin.ring(WAKE)
         return Started(task, deduplicated=not is_new, warnings=draft.warnings)
+
+    async def rehearse(
+        self, caller: Caller, request: Inputs, *, model: str | None = None, strict: bool = True
+    ) -> Rehearsal:
+        """Check a request as `start` does, and write and send nothing. Too high a price is told, not raised."""
+        now = self.clock()
+        draft = await self.intake.rehearse(caller, request, model, now, strict=strict)
+        if draft.task.cost is None or not self.budget.is_limited:
+            return Rehearsal(draft, None, None)
+        left = await self.budget.left(self.store, caller.owner, now)
+        return Rehearsal(draft, left, self.budget.refusal_now(draft.task.cost, left, now))
+
+    async def _add(self, draft: Task, since: float) -> tuple[Task, bool]:
+        """Write a task down, within what may be spent. One that answers the request already costs nothing."""
+        try:
+            caps = self.budget.caps(draft.created_at)
+            return await self.store.add(draft, same_request_since=since, caps=caps)
+        except OverCap as over:
+            raise self.budget.exceeded(over, draft.counted_usd, draft.created_at) from None
 
     async def get(self, task_id: str, caller: Caller) -> Task:
         """A task as it was last written down."""
@@ -87,8 +119,11 @@ class Engine:
 
     async def cancel(self, task_id: str, caller: Caller) -> Task:
         """Stop a task that was not sent yet, or have the runner ask the provider. A finished one stays as it is."""
-        await self.get(task_id, caller)
-        moved = await self.store.move(task_id, of={Status.QUEUED}, to=Status.CANCELLED)
+        task = await self.get(task_id, caller)
+        ended = uncharged(task) | discreet(task)
+        moved = await self.store.move(
+            task_id, of={Status.QUEUED}, to=Status.CANCELLED, attempt=task.attempt, changes=ended
+        )
         if moved is None:
             asked = {"cancel_requested": True}
             await self.store.move(task_id, of={Status.SUBMITTING, Status.RUNNING}, changes=asked)
@@ -98,6 +133,11 @@ class Engine:
         return await self.get(task_id, caller)
 
 
-async def is_gone(task: Task) -> bool:
+async def is_gone(task: Task, now: float) -> bool:
     """Whether a task's video was made and has been removed since: then asking again is asking for a new one."""
-    return any([output.file and not await anyio.Path(output.file).exists() for output in task.outputs])
+    for output in task.outputs:
+        if output.file and not await anyio.Path(output.file).exists():
+            return True
+        if output.kept is False and output.expires_at is not None and output.expires_at.timestamp() < now:
+            return True
+    return False

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from keyframe_mcp.adapters.base import Adapter, Report
 from keyframe_mcp.catalog import Catalog
-from keyframe_mcp.engine.moves import Moves, expires_at, forget, trace_of, waiting
+from keyframe_mcp.engine.doubts import doubtful
+from keyframe_mcp.engine.moves import Moves, expires_at, forget, trace_of, uncharged
 from keyframe_mcp.engine.pace import Pace
+from keyframe_mcp.engine.polling import Polling
 from keyframe_mcp.errors import JobLost, KeyframeError, ProviderRefused, UnknownModel
 from keyframe_mcp.task import Failure, Status, Task
 
@@ -21,6 +23,7 @@ class Following:
     moves: Moves
     clock: Callable[[], float]
     pace: Pace
+    polling: Polling
 
     async def check(self, task: Task, adapter: Adapter) -> float | None:
         """Ask how it is doing. Not hearing back is not failing."""
@@ -34,15 +37,22 @@ class Following:
             return await self._unheard(task, error)
         return await self._hear(task, report, adapter)
 
-    async def _unheard(self, task: Task, error: KeyframeError) -> float | None:
+    async def _unheard(self, task: Task, error: KeyframeError) -> float:
         """No answer ends no job. But one that never comes is said to be missing, in the end."""
         since = self.clock() if task.unheard_since is None else task.unheard_since
-        if self.clock() - since < self._patience(task, error):
+        if self.clock() - since >= self._patience(task, error):
+            why = f"{task.provider} has not said how its job {task.remote_id} is doing for too long: {error}"
+            return await self._lose(task, why, {})
+        failure = Failure.of(error)
+        if (task.unheard_since, task.failure) != (since, failure):
             trace = {} if task.trace_id else trace_of(error)
-            await self.moves.note(task, failure=Failure.of(error), unheard_since=since, **trace)
-            return waiting(error, self.pace.trouble)
-        lost = JobLost(f"{task.provider} has not said how its job {task.remote_id} is doing for too long: {error}")
-        await self.moves.move(task, {Status.RUNNING}, Status.UNKNOWN, failure=Failure.of(lost), looks=0)
+            await self.moves.note(task, failure=failure, unheard_since=since, **trace)
+        return self.polling.after_trouble(task, error, since)
+
+    async def _lose(self, task: Task, why: str, heard: Mapping[str, object]) -> float:
+        """Nobody can tell what becomes of the job, and it may well be billed."""
+        changes = dict(heard) | {"failure": doubtful(self.catalog, task, JobLost(why)), "looks": 0}
+        await self.moves.move(task, {Status.RUNNING}, Status.UNKNOWN, **changes)
         return self.pace.looks[0]
 
     def _patience(self, task: Task, error: KeyframeError) -> float:
@@ -63,7 +73,8 @@ class Following:
             warning = f"{task.provider} did not stop the job: {error}"
             await self.moves.note(task, cancel_requested=False, warnings=(*task.warnings, warning))
         except KeyframeError as error:
-            await self.moves.note(task, failure=Failure.of(error))
+            if task.failure != (failure := Failure.of(error)):
+                await self.moves.note(task, failure=failure)
         return await self.moves.store.get(task.id)
 
     def _can_stop(self, task: Task) -> bool:
@@ -82,15 +93,36 @@ class Following:
             case Status.SUCCEEDED if not report.outputs:
                 return await self._nothing_to_save(task, report, heard, adapter)
             case Status.SUCCEEDED:
-                await self.moves.move(task, {Status.RUNNING}, Status.SAVING, **(heard | self._made(task, report)))
+                await self._ended(task, Status.SAVING, heard | self._made(task, report), adapter)
                 return 0
-            case Status.FAILED | Status.CANCELLED:
+            case Status.FAILED:
+                await self._end(task, report, heard | self._refund(task), adapter)
+                return None
+            case Status.CANCELLED:
                 await self._end(task, report, heard, adapter)
                 return None
             case _:
-                if any(getattr(task, name) != value for name, value in heard.items()):
-                    await self.moves.note(task, **heard)
-                return adapter.poll_seconds
+                return await self._goes_on(task, heard, adapter)
+
+    async def _goes_on(self, task: Task, heard: Mapping[str, object], adapter: Adapter) -> float:
+        """It is running, they say. That is believed for about as long as the provider lets a job run."""
+        if not adapter.idempotent and is_overdue(self.catalog, task, self.pace, self.clock()):
+            hours = self.polling.taken(task) / 3600
+            said = f"{task.provider} says that its job {task.remote_id} has been running for {hours:.1f} h"
+            return await self._lose(task, f"{said}, and none is let run for so long", heard)
+        if any(getattr(task, name) != value for name, value in heard.items()):
+            await self.moves.note(task, **heard)
+        return self.polling.again(task, adapter)
+
+    async def _ended(self, task: Task, to: Status, changes: Mapping[str, object], adapter: Adapter) -> None:
+        """The provider is done with it, and how long that took is remembered."""
+        if await self.moves.move(task, {Status.RUNNING}, to, **changes) and to is not Status.CANCELLED:
+            await self.polling.learn(task, adapter)
+
+    def _refund(self, task: Task) -> dict[str, object]:
+        """What a provider that could not finish a job takes nothing for counts for nothing."""
+        provider = self.catalog.providers.get(task.provider)
+        return uncharged(task) if provider and provider.failures_are_free else {}
 
     def _made(self, task: Task, report: Report) -> dict[str, object]:
         """What is remembered of a job that succeeded."""
@@ -110,15 +142,22 @@ class Following:
         """Success without a file is asked about once more: some say done a moment before the file is there."""
         if task.failure != report.failure:
             await self.moves.note(task, **(dict(heard) | {"failure": report.failure}))
-            return adapter.poll_seconds
+            return self.polling.again(task, adapter)
         await self._end(task, replace(report, status=Status.FAILED), heard, adapter)
         return None
 
     async def _end(self, task: Task, report: Report, heard: Mapping[str, object], adapter: Adapter) -> None:
         """It is over, and there is nothing to save."""
         ended = dict(heard) | {"failure": report.failure, "inference_seconds": report.inference_seconds}
-        await self.moves.move(task, {Status.RUNNING}, report.status, **ended)
+        await self._ended(task, report.status, ended, adapter)
         if report.is_picture_gone:
             gone = [picture.content for picture in task.pictures.values()]
             await self.moves.store.forget_uploads(adapter.account, gone)
         await forget(task, adapter)
+
+
+def is_overdue(catalog: Catalog, task: Task, pace: Pace, now: float) -> bool:
+    """Whether a job has run for longer than its provider lets any."""
+    provider = catalog.providers.get(task.provider)
+    longest = (provider.longest_seconds if provider else None) or pace.longest
+    return task.sent_at is not None and now - task.sent_at > longest + pace.overdue

@@ -6,13 +6,14 @@ a final state, and an answer to an older attempt never touches a newer one.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from keyframe_mcp.adapters.base import Adapter
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.bulletin import Bulletin
 from keyframe_mcp.errors import KeyframeError, ProviderBusy, ProviderError
-from keyframe_mcp.store import Store
+from keyframe_mcp.store import Full, Limits, Store
 from keyframe_mcp.task import Status, Task
 
 
@@ -23,8 +24,10 @@ class Moves:
     store: Store
     bulletin: Bulletin
 
-    async def move(self, task: Task, of: set[Status], to: Status, **changes: object) -> Task | None:
+    async def move(self, task: Task, of: Collection[Status], to: Status, **changes: object) -> Task | None:
         """Change the status. None when the task had moved on."""
+        if to.is_final:
+            changes |= discreet(task)
         moved = await self.store.move(task.id, of=of, to=to, attempt=task.attempt, changes=changes)
         if moved is not None:
             self.bulletin.ring(task.id)
@@ -35,12 +38,44 @@ class Moves:
         if await self.store.move(task.id, of={task.status}, attempt=task.attempt, changes=changes):
             self.bulletin.ring(task.id)
 
+    async def begin(self, task: Task, changes: Mapping[str, object], limits: Limits) -> Task | Full | None:
+        """Begin the next attempt. What keeps it from beginning, or None when the task had moved on."""
+        begun = await self.store.begin(task.id, attempt=task.attempt, changes=changes, limits=limits)
+        if isinstance(begun, Task):
+            self.bulletin.ring(task.id)
+        return begun
+
+    async def take(
+        self, task: Task, remote_id: str, of: Collection[Status], changes: Mapping[str, object]
+    ) -> Task | None:
+        """The provider's word that a job is this task's."""
+        taken = await self.store.take(task.id, remote_id, of=of, attempt=task.attempt, changes=changes)
+        if taken is not None:
+            self.bulletin.ring(task.id)
+        return taken
+
+    async def remark(self, task: Task, warning: str) -> None:
+        """Add a warning, whatever became of the task."""
+        await self.store.remark(task.id, warning)
+        self.bulletin.ring(task.id)
+
     async def adopt(self, task: Task, remote_id: str) -> bool:
         """Take up a provider's job for a task of unknown fate, unless another task has it."""
         adopted = await self.store.adopt(task.id, remote_id, attempt=task.attempt)
         if adopted:
             self.bulletin.ring(task.id)
         return adopted
+
+
+def discreet(task: Task) -> dict[str, object]:
+    """The end of what was only needed to send the task, as a change to it: URLs of pictures may be signed."""
+    pictures = {name: picture.model_copy(update={"url": None}) for name, picture in task.pictures.items()}
+    return {"pictures": pictures, "sent_pictures": {}}
+
+
+def uncharged(task: Task) -> dict[str, object]:
+    """Proof that this attempt costs nothing, as a change to the task."""
+    return {"counted_usd": task.spent_before}
 
 
 async def forget(task: Task, adapter: Adapter) -> None:

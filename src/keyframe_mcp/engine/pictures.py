@@ -30,6 +30,12 @@ class Pictures:
         """
         return task.wire | {name: await self._sent(picture, adapter) for name, picture in task.pictures.items()}
 
+    async def forget(self, task: Task, adapter: Adapter) -> None:
+        """Upload them anew next time: the provider may have refused a job because it could not read its copies."""
+        if task.pictures:
+            contents = [picture.content for picture in task.pictures.values()]
+            await self.store.forget_uploads(adapter.account, contents)
+
     async def _sent(self, picture: Picture, adapter: Adapter) -> str:
         known = await self.store.uploaded(adapter.account, picture.content, until=self.clock() + MARGIN_SECONDS)
         if known is not None:

@@ -6,10 +6,12 @@ list that does not show the inputs proves nothing; what it shows is then told to
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from keyframe_mcp.adapters.base import Adapter, Found, Job
 from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.engine.following import is_overdue
 from keyframe_mcp.engine.moves import Moves
 from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.errors import KeyframeError
@@ -24,6 +26,7 @@ class Reconciling:
 
     catalog: Catalog
     moves: Moves
+    clock: Callable[[], float]
     pace: Pace
 
     async def look(self, task: Task, adapter: Adapter) -> float | None:
@@ -54,14 +57,23 @@ class Reconciling:
         return self._next_look(task)
 
     async def _ask_again(self, task: Task, remote_id: str, adapter: Adapter) -> float | None:
-        """A job whose id is known, and of which nothing was heard for too long. Any answer brings it back."""
+        """A job whose id is known, and of which nothing was heard for too long. Any answer brings it back.
+
+        Where the provider has been saying for too long that it is running, only an end does.
+        """
         try:
-            await adapter.check(remote_id)
+            report = await adapter.check(remote_id)
         except KeyframeError:
-            await self.moves.note(task, looks=task.looks + 1)
-            return self._next_look(task)
+            return await self._looked(task)
+        if report.status is Status.RUNNING and is_overdue(self.catalog, task, self.pace, self.clock()):
+            return await self._looked(task)
         await self.moves.move(task, {Status.UNKNOWN}, Status.RUNNING, failure=None, unheard_since=None)
         return 0
+
+    async def _looked(self, task: Task) -> float | None:
+        """Count a look that showed nothing."""
+        await self.moves.note(task, looks=task.looks + 1)
+        return self._next_look(task)
 
     def _next_look(self, task: Task) -> float | None:
         """Seconds until the look after this one."""

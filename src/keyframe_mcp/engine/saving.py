@@ -60,7 +60,8 @@ class Saving:
     async def _ask_where(self, task: Task, error: ResultGone | UnexpectedReply, adapter: Adapter) -> float | None:
         """The result is not where it was, or not what it should be: some providers give a new address when asked.
 
-        What is no video may have been a page that got in between, so it is fetched again all the same.
+        What is no video may have been a page that got in between, and what is gone may only not be there yet: as long
+        as the provider names an address it is fetched again all the same.
         """
         if task.asked_where >= MOST_ADDRESSES:
             await self._lose(task, error, adapter)
@@ -70,10 +71,10 @@ class Saving:
         except KeyframeError as trouble:
             await self.moves.note(task, failure=Failure.of(trouble))
             return waiting(trouble, self.pace.trouble)
-        is_new = report.outputs not in ((), task.remote_outputs)
-        if not is_new and isinstance(error, ResultGone):
+        if not report.outputs and isinstance(error, ResultGone):
             await self._lose(task, error, adapter)
             return None
+        is_new = report.outputs not in ((), task.remote_outputs)
         changes: dict[str, object] = {"asked_where": task.asked_where + 1, "failure": Failure.of(error)}
         if is_new:
             until = expires_at(self.catalog, task, self.clock())

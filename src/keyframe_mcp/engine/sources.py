@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,9 @@ import anyio.to_thread
 
 from keyframe_mcp.engine.caller import Caller
 from keyframe_mcp.engine.keeper import FetchResult
-from keyframe_mcp.errors import InvalidInput, NotReady, OutputUnwritable
+from keyframe_mcp.errors import InvalidInput, NotReady, OutputUnwritable, UnfetchableUrl
 from keyframe_mcp.media.files import Folders
-from keyframe_mcp.media.orders import CheckImage, ExtractFrame, FitImage, ImageFacts
+from keyframe_mcp.media.orders import CheckImage, ExtractFrame, FitImage, ImageFacts, ProbeVideo
 from keyframe_mcp.media.references import (
     At,
     DataReference,
@@ -36,13 +35,16 @@ from keyframe_mcp.media.references import (
 )
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.store import Store
-from keyframe_mcp.task import ImageFormat, Picture, Status, Task
+from keyframe_mcp.task import ImageFormat, Output, Picture, Status, Task
 
 MOST_PICTURE_BYTES = 64 << 20
 MOST_VIDEO_BYTES = 2 << 30
 PICTURE_SECONDS = 20
 SCRATCH = ".bringing-in-"
 VIDEO_SECONDS = 20
+PIECE = 1 << 20
+
+FileReference = PathReference | UrlReference | OutputReference
 
 
 @dataclass(frozen=True)
@@ -96,13 +98,17 @@ class Sources:
     async def video(self, text: str, caller: Caller) -> AsyncGenerator[Path]:
         """A video to read from, for as long as the block lasts."""
         reference = self._admit(text, caller)
-        if isinstance(reference, TaskReference):
-            yield await self._video_of(reference, caller)
-            return
         if isinstance(reference, DataReference):
             raise InvalidInput("a video cannot be given as a data: URI; give task:<id>, a path or an https URL")
+        made = await self._made(reference, caller) if isinstance(reference, TaskReference) else Output()
+        if made.file is not None:
+            yield Path(made.file)
+            return
         with self._scratch() as scratch:
-            yield await self._copy(reference, scratch, MOST_VIDEO_BYTES, VIDEO_SECONDS)
+            if isinstance(reference, TaskReference):
+                yield await self._from_provider(reference, made, scratch)
+            else:
+                yield await self._copy(reference, caller, scratch, MOST_VIDEO_BYTES, VIDEO_SECONDS)
 
     def moment(self, text: str) -> At | None:
         """The frame a reference names, if it names one."""
@@ -143,10 +149,10 @@ class Sources:
             copy = scratch / "picture"
             copy.write_bytes(reference.content)
             return copy
-        return await self._copy(reference, scratch, MOST_PICTURE_BYTES, PICTURE_SECONDS)
+        return await self._copy(reference, caller, scratch, MOST_PICTURE_BYTES, PICTURE_SECONDS)
 
     async def _copy(
-        self, reference: PathReference | UrlReference | OutputReference, scratch: Path, most_bytes: int, seconds: float
+        self, reference: FileReference, caller: Caller, scratch: Path, most_bytes: int, seconds: float
     ) -> Path:
         """Bring the bytes in."""
         copy = scratch / plain_name(reference)
@@ -154,7 +160,8 @@ class Sources:
             if isinstance(reference, UrlReference):
                 await self._fetch(reference.url, into, most_bytes, seconds, {}, idle=None)
             elif isinstance(reference, PathReference):
-                await anyio.to_thread.run_sync(read, self._folders, reference.path, into, most_bytes)
+                near = caller.workspaces
+                await anyio.to_thread.run_sync(read, self._folders, reference.path, into, most_bytes, near)
             else:
                 await anyio.to_thread.run_sync(read, self._outputs, reference.name, into, most_bytes)
         return copy
@@ -169,21 +176,33 @@ class Sources:
 
     async def _frame_of(self, reference: TaskReference, caller: Caller, scratch: Path) -> Path:
         """A frame of an earlier task: its last one unless the reference says otherwise."""
-        video = await self._video_of(reference, caller)
+        made = await self._made(reference, caller)
+        video = Path(made.file) if made.file else await self._from_provider(reference, made, scratch)
         frame = scratch / "frame.png"
         at = "last" if reference.at is None else reference.at
         await self._workshop.run(ExtractFrame(path=video, at=at, to=frame), time_limit=60)
         return frame
 
-    async def _video_of(self, reference: TaskReference, caller: Caller) -> Path:
-        """The kept file of an earlier task."""
+    async def _made(self, reference: TaskReference, caller: Caller) -> Output:
+        """The video of an earlier task: a file that is here, or what was left with the provider on purpose."""
         task = await self._store.get(reference.task_id, caller.owner)
         if task.status is not Status.SUCCEEDED:
             raise NotReady(unfinished_text(task))
-        file = next((output.file for output in task.outputs if output.file), None)
-        if file is None or not await anyio.Path(file).exists():
-            raise InvalidInput(f"the file of task {task.id} is gone ({file}); make the video again")
-        return Path(file)
+        made = next((output for output in task.outputs if output.file or output.kept is False), Output())
+        if made.kept is not False and (made.file is None or not await anyio.Path(made.file).exists()):
+            raise InvalidInput(f"the file of task {task.id} is gone ({made.file}); make the video again")
+        return made
+
+    async def _from_provider(self, reference: TaskReference, made: Output, scratch: Path) -> Path:
+        """A whole copy of what was left with the provider, for the moment."""
+        copy = scratch / reference.task_id
+        try:
+            with copy.open("wb") as into:
+                await self._fetch(made.url or "", into, MOST_VIDEO_BYTES, VIDEO_SECONDS, {}, idle=None)
+        except UnfetchableUrl as error:
+            raise InvalidInput(left_text(reference.task_id, made, error)) from None
+        await self._workshop.run(ProbeVideo(path=copy), time_limit=60)  # half of it has another last frame
+        return copy
 
 
 def fitted(copy: Path) -> Path:
@@ -191,13 +210,18 @@ def fitted(copy: Path) -> Path:
     return copy.with_name("fitted-picture")
 
 
-def read(folders: Folders, name: str, into: IO[bytes], most_bytes: int) -> None:
-    """Copy a file from a folder that may be read."""
-    with folders.open(name, most_bytes) as opened:
-        shutil.copyfileobj(opened, into)
+def read(folders: Folders, name: str, into: IO[bytes], most_bytes: int, workspaces: Sequence[str] = ()) -> None:
+    """Copy a file from a folder that may be read. Some grow meanwhile, and some do not say how long they are."""
+    with folders.open(name, most_bytes, workspaces) as opened:
+        left = most_bytes
+        while piece := opened.read(min(PIECE, left + 1)):
+            left -= len(piece)
+            if left < 0:
+                raise InvalidInput(f"{name} has more than {most_bytes:,} bytes, which is the most that works")
+            into.write(piece)
 
 
-def plain_name(reference: PathReference | UrlReference | OutputReference) -> str:
+def plain_name(reference: FileReference) -> str:
     """A harmless file name that a person still knows the file by; errors about it show it."""
     match reference:
         case PathReference(named) | OutputReference(named):
@@ -206,6 +230,14 @@ def plain_name(reference: PathReference | UrlReference | OutputReference) -> str
             named = url.partition("?")[0]
     last = re.split(r"[/\\]", named.rstrip("/"))[-1]
     return re.sub(r"[^A-Za-z0-9._-]", "_", last).lstrip(".")[-80:] or "file"
+
+
+def left_text(task_id: str, made: Output, error: UnfetchableUrl) -> str:
+    """Why a result that was left with the provider cannot be used, and what to do."""
+    end = f"until {made.expires_at:%Y-%m-%d %H:%M} UTC" if made.expires_at else "for a time it does not say"
+    kept = f"the provider keeps it {end}, and results are not copied here (KEYFRAME_KEEP_RESULTS)"
+    step = "try again in a moment" if error.passing else "if that is over, make the video again"
+    return f"the video of task {task_id} cannot be fetched: {error}; {kept}; {step}"
 
 
 def unfinished_text(task: Task) -> str:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from random import random
 
 from keyframe_mcp.adapters.base import Adapter
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.bulletin import Bulletin
+from keyframe_mcp.engine.circuit import Circuits, Watched
 from keyframe_mcp.engine.following import Following
 from keyframe_mcp.engine.keeper import Keeper
 from keyframe_mcp.engine.moves import Moves
 from keyframe_mcp.engine.pace import PACE, Pace
 from keyframe_mcp.engine.pictures import Pictures
+from keyframe_mcp.engine.polling import Polling
 from keyframe_mcp.engine.reconciling import Reconciling
 from keyframe_mcp.engine.saving import Saving
-from keyframe_mcp.engine.submitting import Sending, Submitting
-from keyframe_mcp.errors import KeyframeError, MissingCredential
+from keyframe_mcp.engine.submitting import Rules, Sending, Submitting
+from keyframe_mcp.errors import KeyframeError, MissingCredential, ProviderUnavailable
 from keyframe_mcp.store import Store
 from keyframe_mcp.task import Failure, Status, Task
 
@@ -28,7 +31,7 @@ Step = Callable[[Task, Adapter], Awaitable[float | None]]
 
 @dataclass(frozen=True)
 class Steps:
-    """Moves tasks on. Holds no state of its own."""
+    """Moves tasks on. All it remembers is what is being sent and who is out of order. `chance` is from 0 up to 1."""
 
     catalog: Catalog
     adapters: Mapping[str, Adapter]
@@ -39,6 +42,9 @@ class Steps:
     clock: Callable[[], float]
     pace: Pace = PACE
     sending: Sending = field(default_factory=Sending)
+    rules: Rules = field(default_factory=Rules)
+    circuits: Circuits = field(default_factory=Circuits)
+    chance: Callable[[], float] = random
 
     async def advance(self, task_id: str) -> float | None:
         """Do the next thing for a task. Seconds until it should be called again; None when nothing is left to do."""
@@ -52,12 +58,49 @@ class Steps:
             await moves.note(task, failure=Failure.of(MissingCredential(self._waits_for(task.provider))))
             return self.pace.unconfigured
         try:
-            return await step(task, adapter)
+            return await self._take(step, task, adapter, moves)
         except Exception as error:
             log.exception("advancing %s failed; it is tried again", task_id)
             broke = KeyframeError(f"this server stumbled over the task ({type(error).__name__}); it is tried again")
             await moves.note(task, failure=Failure.of(broke))
             return self.pace.trouble
+
+    async def _take(self, step: Step, task: Task, adapter: Adapter, moves: Moves) -> float | None:
+        """Take the step, unless its provider is out of order and it would have to be asked."""
+        if adapter.idempotent:
+            return await step(task, adapter)
+        provider = self.catalog.providers.get(task.provider)
+        circuit = self.circuits.of(task.provider, self.pace)
+        name = provider.name if provider else task.provider
+        watched = Watched(adapter, circuit, self.clock, self.pace, name)
+        try:
+            if self._asks(task) and (wait := watched.wait()):
+                await self._left_alone(task, watched, moves)
+                return self._spread(wait, task.status)
+            return await step(task, watched)
+        finally:
+            watched.leave()
+
+    def _asks(self, task: Task) -> bool:
+        """Whether the next step surely asks the provider. Saving does so only where a result is gone."""
+        match task.status:
+            case Status.QUEUED:
+                return not task.cancel_requested
+            case Status.UNKNOWN:
+                return task.looks < len(self.pace.looks)
+            case status:
+                return status is Status.RUNNING
+
+    async def _left_alone(self, task: Task, watched: Watched, moves: Moves) -> None:
+        """Say why the task waits. What an unknown one says is worth more than that."""
+        failure = Failure.of(ProviderUnavailable(watched.why))
+        if task.status is not Status.UNKNOWN and task.failure != failure:
+            await moves.note(task, failure=failure)
+
+    def _spread(self, wait: float, status: Status) -> float:
+        """Not all at the same moment, and questions before submissions: when one fails, nothing is in doubt."""
+        later = 0.2 if status is Status.QUEUED else 0.0
+        return wait * (1 + later + 0.2 * self.chance())
 
     def _waits_for(self, provider_id: str) -> str:
         """What keeps a task from going on."""
@@ -67,7 +110,12 @@ class Steps:
         return f"this task waits for {provider.key} to be set again"
 
     def _submitting(self, moves: Moves) -> Submitting:
-        return Submitting(self.catalog, self.pictures, moves, self.clock, self.pace, self.sending)
+        return Submitting(
+            self.catalog, self.pictures, moves, self.clock, self.pace, self.sending, self.rules, self._polling()
+        )
+
+    def _polling(self) -> Polling:
+        return Polling(self.catalog, self.store, self.clock, self.pace, self.chance)
 
     def _step(self, status: Status, moves: Moves) -> Step | None:
         """What there is to do for a task in this state."""
@@ -77,10 +125,10 @@ class Steps:
             case Status.SUBMITTING:
                 return self._submitting(moves).abandoned
             case Status.RUNNING:
-                return Following(self.catalog, moves, self.clock, self.pace).check
+                return Following(self.catalog, moves, self.clock, self.pace, self._polling()).check
             case Status.SAVING:
                 return Saving(self.catalog, self.keeper, moves, self.clock, self.pace).save
             case Status.UNKNOWN:
-                return Reconciling(self.catalog, moves, self.pace).look
+                return Reconciling(self.catalog, moves, self.clock, self.pace).look
             case _:
                 return None

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import anyio
 
 from keyframe_mcp.adapters.base import Accepted, Adapter, Job
 from keyframe_mcp.catalog import Catalog
-from keyframe_mcp.engine.moves import Moves, trace_of, waiting
+from keyframe_mcp.engine.budget import NO_BUDGET, Budget
+from keyframe_mcp.engine.doubts import doubtful, uncertain
+from keyframe_mcp.engine.moves import Moves, trace_of, uncharged, waiting
 from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.engine.pictures import Pictures
+from keyframe_mcp.engine.polling import Polling
 from keyframe_mcp.errors import (
     KeyframeError,
     OutputUnwritable,
     ProviderBusy,
+    ProviderRefused,
     ProviderUnavailable,
     StoreUnusable,
     SubmissionUncertain,
     UnexpectedReply,
 )
+from keyframe_mcp.store import Full, Limits, OverCap
 from keyframe_mcp.task import Cost, Failure, Status, Task
 
-MOST_ON_THEIR_WAY = 4  # to one provider: a crash leaves no more than these in doubt
+MOST_ON_THEIR_WAY = 4  # to one provider, over all processes: a crash leaves no more than these in doubt
+UNLIMITED = Limits(on_their_way=1000)  # where sending twice is harmless
+
+# An answer to an attempt is evidence, also when others have given it up for unknown, or a person had it sent again
+# and that has not begun.
+OPEN = frozenset({Status.SUBMITTING, Status.UNKNOWN, Status.QUEUED})
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +55,20 @@ class Sending:
 
 
 @dataclass(frozen=True)
+class Rules:
+    """What holds for sending: the budget, and how much each provider takes."""
+
+    budget: Budget = NO_BUDGET
+    limits: Mapping[str, Limits] = field(default_factory=dict[str, Limits])
+
+    def limits_of(self, provider: str, adapter: Adapter) -> Limits:
+        """How much a provider takes."""
+        if adapter.idempotent:
+            return UNLIMITED
+        return self.limits.get(provider, Limits(on_their_way=MOST_ON_THEIR_WAY))
+
+
+@dataclass(frozen=True)
 class Submitting:
     """From queued to running, or to knowing why not, or to knowing that nobody can tell."""
 
@@ -54,14 +78,19 @@ class Submitting:
     clock: Callable[[], float]
     pace: Pace
     sending: Sending
+    rules: Rules
+    polling: Polling
 
     async def submit(self, task: Task, adapter: Adapter) -> float | None:
         """Prepare what costs nothing, write the intent down, then send it, once."""
         if task.cancel_requested:
-            await self.moves.move(task, {Status.QUEUED}, Status.CANCELLED)
+            await self.moves.move(task, {Status.QUEUED}, Status.CANCELLED, **uncharged(task))
             return None
         if adapter.idempotent:
             return await self._prepare(task, adapter)
+        limits = self.rules.limits_of(task.provider, adapter)
+        if full := await self.moves.store.full(task.provider, limits):
+            return await self._wait(task, full)
         # Not waited for: whoever waits here keeps the runner from other providers' tasks.
         place = self.sending.place(task.provider)
         try:
@@ -73,6 +102,20 @@ class Submitting:
         finally:
             place.release()
 
+    async def _wait(self, task: Task, full: Full) -> float:
+        """Leave the task queued, and say why where that takes longer than a moment."""
+        if full.limit == "on_their_way":
+            return self.pace.place
+        provider = self.catalog.providers[task.provider]
+        takes = {"at_once": "jobs at once", "submits_per_minute": "submissions a minute"}[full.limit]
+        many = getattr(self.rules.limits[task.provider], full.limit)
+        variable = f"KEYFRAME_{task.provider.upper().replace('-', '_')}_{full.limit.upper()}"
+        turn = f"it waits its turn: {provider.name} takes {many} {takes}; where an account has more, {variable} says so"
+        failure = Failure.of(ProviderBusy(turn))
+        if task.failure != failure:
+            await self.moves.note(task, failure=failure)
+        return self.pace.turn if full.seconds is None else max(full.seconds, self.pace.place)
+
     async def _prepare(self, task: Task, adapter: Adapter) -> float | None:
         """Everything that costs nothing; then it is sent."""
         try:
@@ -81,18 +124,26 @@ class Submitting:
             await self.moves.note(task, failure=Failure.of(error))
             return waiting(error, self.pace.busy)
         except KeyframeError as error:
-            await self.moves.move(task, {Status.QUEUED}, Status.FAILED, failure=Failure.of(error), **trace_of(error))
+            await self._fail(task, {Status.QUEUED}, error)
             return None
         return await self._submit(task, job, adapter)
 
+    async def _fail(self, task: Task, of: frozenset[Status] | set[Status], error: KeyframeError) -> None:
+        """It was refused, so it costs nothing."""
+        changes = uncharged(task) | trace_of(error)
+        await self.moves.move(task, of, Status.FAILED, failure=Failure.of(error), **changes)
+
     async def _submit(self, task: Task, job: Job, adapter: Adapter) -> float | None:
         """The intent, and then the job."""
-        attempt, queued = task.attempt + 1, {Status.QUEUED}
-        changes = {"attempt": attempt, "sent_at": self.clock(), "sent_pictures": as_sent(task, job)}
-        intent = await self.moves.move(task, queued, Status.SUBMITTING, **changes)
+        now = self.clock()
+        changes = {"sent_at": now, "sent_pictures": as_sent(task, job)}
+        intent = await self.moves.begin(task, changes, self.rules.limits_of(task.provider, adapter))
         if intent is None:
             return 0
-        return await self._send(intent, replace(job, attempt=attempt), adapter)
+        if isinstance(intent, Full):
+            return await self._wait(task, intent)
+        job = replace(job, attempt=intent.attempt, not_after=now + self.pace.fence)
+        return await self._send(intent, job, adapter)
 
     async def _job(self, task: Task, adapter: Adapter) -> Job:
         """The job as the provider is asked for it: its pictures where the provider reads them, its price asked for."""
@@ -101,8 +152,19 @@ class Submitting:
         job = Job(task_id=task.id, attempt=0, model=model.remote, version=model.version, mode=task.mode, wire=wire)
         if task.attempt == 0 and (usd := await adapter.quote(job)) is not None:
             basis = f"quoted by {task.provider} for this request"
-            await self.moves.note(task, cost=Cost(estimated_usd=usd, basis=basis))
+            await self._price(task, Cost(estimated_usd=usd, basis=basis))
         return job
+
+    async def _price(self, task: Task, cost: Cost) -> None:
+        """Count the task at the provider's own price. Raises `BudgetExceeded` when that is too much."""
+        usd = task.spent_before + self.rules.budget.counts(cost)
+        now = self.clock()
+        try:
+            await self.moves.store.count(task.id, attempt=task.attempt, usd=usd, caps=self.rules.budget.caps(now))
+        except OverCap as over:
+            raise self.rules.budget.exceeded(over, usd, now) from None
+        finally:
+            await self.moves.note(task, cost=cost)
 
     async def _send(self, task: Task, job: Job, adapter: Adapter) -> float | None:
         # Shielded: stopping must not leave a job behind that nobody has written down.
@@ -110,7 +172,7 @@ class Submitting:
             return await self._send_once(task, job, adapter)
 
     async def _send_once(self, task: Task, job: Job, adapter: Adapter) -> float | None:
-        sending, open_states = {Status.SUBMITTING}, {Status.SUBMITTING, Status.UNKNOWN}
+        open_states = {Status.SUBMITTING, Status.UNKNOWN}
         try:
             accepted = await adapter.submit(job)
         except (ProviderBusy, ProviderUnavailable) as error:
@@ -118,39 +180,55 @@ class Submitting:
             await self.moves.move(task, open_states, Status.QUEUED, failure=Failure.of(error), **trace_of(error))
             return waiting(error, self.pace.busy)
         except (SubmissionUncertain, UnexpectedReply) as error:
-            failure = Failure.of(uncertain(error))
-            await self.moves.move(task, sending, Status.UNKNOWN, failure=failure, **trace_of(error))
-            return self.pace.looks[0]
+            return await self._doubt(task, uncertain(error))
         except KeyframeError as error:
-            await self.moves.move(task, sending, Status.FAILED, failure=Failure.of(error), **trace_of(error))
+            await self._fail(task, open_states, error)
+            if isinstance(error, ProviderRefused):
+                await self.pictures.forget(task, adapter)
             return None
         except Exception:
             log.exception("submitting %s broke; whether it was sent is not known", task.id)
-            await self.moves.move(task, sending, Status.UNKNOWN, failure=Failure.of(SubmissionUncertain()))
-            return self.pace.looks[0]
-        await self._remember(task, open_states, accepted)
-        return adapter.poll_seconds
+            return await self._doubt(task, SubmissionUncertain())
+        await self._remember(task, accepted)
+        return await self.polling.first(task, adapter)
 
-    async def _remember(self, task: Task, of: set[Status], accepted: Accepted) -> None:
+    async def _doubt(self, task: Task, error: SubmissionUncertain) -> float:
+        """Nobody can tell whether there is a job."""
+        failure = doubtful(self.catalog, task, error)
+        await self.moves.move(task, {Status.SUBMITTING}, Status.UNKNOWN, failure=failure, **trace_of(error))
+        return self.pace.looks[0]
+
+    async def _remember(self, task: Task, accepted: Accepted) -> None:
         """Write the provider's id down, however often that takes: it is all there is of a job that may be paid."""
-        remote_id = accepted.remote_id
-        changes = {"remote_id": remote_id, "native_status": accepted.native_status, "trace_id": accepted.trace_id}
         for wait in (0.1, 1, 5, 10, 30):
             try:
-                await self.moves.move(task, of, Status.RUNNING, **changes, failure=None)
+                await self._take(task, accepted)
             except StoreUnusable:
-                log.exception("task %s is job %s at %s; writing that down again", task.id, remote_id, task.provider)
+                log.exception(
+                    "task %s is job %s at %s; writing that down again", task.id, accepted.remote_id, task.provider
+                )
                 await anyio.sleep(wait)
             else:
                 return
-        await self.moves.move(task, of, Status.RUNNING, **changes, failure=None)
+        await self._take(task, accepted)
+
+    async def _take(self, task: Task, accepted: Accepted) -> None:
+        """The job is the task's. Where that has moved on to another job, this one is mentioned: it may be billed."""
+        changes = {"native_status": accepted.native_status, "trace_id": accepted.trace_id, "failure": None}
+        if await self.moves.take(task, accepted.remote_id, OPEN, changes):
+            return
+        now = await self.moves.store.get(task.id)
+        if now.remote_id != accepted.remote_id:
+            job = f"{task.provider} took attempt {task.attempt} too, as job {accepted.remote_id}"
+            await self.moves.remark(task, f"{job}; nothing follows that job, and it may be billed")
 
     async def abandoned(self, task: Task, adapter: Adapter) -> float | None:
         """Found submitting, and not by the one who began it: that process died before it could write the answer."""
         if adapter.idempotent:
             await self.moves.move(task, {Status.SUBMITTING}, Status.QUEUED)
             return 0
-        await self.moves.move(task, {Status.SUBMITTING}, Status.UNKNOWN, failure=Failure.of(SubmissionUncertain()))
+        died = SubmissionUncertain("the server was stopped before it heard whether the provider took the job")
+        await self._doubt(task, died)
         return 0
 
 
@@ -158,10 +236,3 @@ def as_sent(task: Task, job: Job) -> dict[str, str]:
     """What stands for each picture in the request. Bytes are not kept: an empty text says that they travelled in it."""
     sent = {name: str(job.wire[name]) for name in task.pictures}
     return {name: "" if text.startswith("data:") else text for name, text in sent.items()}
-
-
-def uncertain(error: SubmissionUncertain | UnexpectedReply) -> SubmissionUncertain:
-    """An answer to a submission that cannot be read leaves it open whether there is a job."""
-    if isinstance(error, SubmissionUncertain):
-        return error
-    return SubmissionUncertain(f"{error}. The job may exist and be billed, so it was not sent again")

@@ -1,7 +1,8 @@
 """Fetching what an agent points at: https only, public addresses only, bounded in size and time.
 
 The name is resolved once, every address is checked, and the connection goes to the checked literal, so a name that
-changes its answer between check and use gains nothing. Certificates are still verified against the name.
+changes its answer between check and use gains nothing. Certificates are still verified against the name. The rest of
+a file that broke off is asked for from its first address on, so every hop is checked again.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import IO
 from urllib.parse import urljoin, urlsplit
 
 import anyio
-import anyio.to_thread
 import httpx
 
 from keyframe_mcp.errors import UnfetchableUrl
+from keyframe_mcp.media.download import PACE, Body, BrokeOff, receive, shown
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -48,16 +49,12 @@ REFUSED_4 = tuple(
 ALLOWED_6 = IPv6Network("2000::/3")
 REFUSED_6 = tuple(IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
 REDIRECTS = 3
-ASK_AGAIN = frozenset({408, 425, 429})
-"""Answers below 500 that may well be another one a little later."""
-
-PIECE = 1 << 20
-"""Bytes written at once, each time in a thread: a slow disk then holds up this one download and nothing else."""
-
-PACE = 100_000
-"""Bytes a second that count as steady."""
+RESUMES = 5
+"""How often the rest of one file is asked for after it broke off."""
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+ONE_EACH = httpx.Limits(max_keepalive_connections=0)
+"""A connection is for one request: kept, it might serve another name at that address, whose certificate nobody saw."""
 
 
 class Fetcher:
@@ -66,6 +63,7 @@ class Fetcher:
     def __init__(self, *, loopback: bool = False, resolve: Resolve | None = None) -> None:
         self._loopback = loopback
         self._resolve = resolve or resolve_name
+        self._trust = httpx.create_ssl_context()  # one for all: reading the certificates takes 50 ms
 
     async def fetch(
         self,
@@ -85,21 +83,36 @@ class Fetcher:
         wait = httpx.Timeout(20 if idle is None else idle, connect=5)
         try:
             with anyio.fail_after(seconds) as scope:
-                async with httpx.AsyncClient(trust_env=False, timeout=wait) as client:
+                async with self._client(wait) as client:
                     body = Body(into, most_bytes, scope if idle is not None else None)
-                    await self._follow(client, url, headers, body)
+                    await self._whole(client, url, headers, body)
         except TimeoutError:
             slow = "" if idle is None else f" and at {PACE // 1000} KB/s from then on"
             raise UnfetchableUrl(f"{shown(url)} did not arrive within {seconds:g} s{slow}", passing=True) from None
         except httpx.HTTPError as error:
-            raise UnfetchableUrl(f"{shown(url)} could not be fetched ({type(error).__name__})", passing=True) from None
+            raise UnfetchableUrl(f"{shown(url)} could not be fetched ({accident(error)})", passing=True) from None
+
+    def _client(self, wait: httpx.Timeout) -> httpx.AsyncClient:
+        """For one file. Proxies in the environment are not used: they would look the name up themselves."""
+        return httpx.AsyncClient(trust_env=False, timeout=wait, limits=ONE_EACH, verify=self._trust)
+
+    async def _whole(self, client: httpx.AsyncClient, url: str, headers: Mapping[str, str], body: Body) -> None:
+        """The body to its end, going on where it broke off as long as that brings more of it."""
+        for left in reversed(range(RESUMES + 1)):
+            try:
+                return await self._follow(client, url, headers, body)
+            except BrokeOff as broken:
+                if not left or not body.can_go_on:
+                    message = f"{shown(url)} broke off before it was complete; try again"
+                    raise UnfetchableUrl(message, status=broken.status, passing=True) from None
+        return None
 
     async def _follow(self, client: httpx.AsyncClient, url: str, headers: Mapping[str, str], body: Body) -> None:
         """Every hop is checked like the first; headers are dropped for good where it leaves the first origin."""
         home = origin(url)
         for _ in range(REDIRECTS + 1):
             headers = headers if origin(url) == home else NO_HEADERS
-            response = await client.send(await self._request(client, url, headers), stream=True)
+            response = await client.send(await self._request(client, url, {**headers, **body.question()}), stream=True)
             try:
                 if response.has_redirect_location:
                     url = onward(url, response.headers["location"])
@@ -148,53 +161,11 @@ class Fetcher:
         return addresses[0]
 
 
-class Body:
-    """A file that a body is written into. `scope` is the time limit where that grows with what arrives."""
-
-    def __init__(self, into: IO[bytes], most_bytes: int, scope: anyio.CancelScope | None) -> None:
-        self._into = into
-        self._left = most_bytes
-        self._scope = scope
-        self.most_bytes = most_bytes
-
-    async def take(self, piece: bytes) -> bool:
-        """Write some more of it; False, and nothing is written, when that would be too much."""
-        self._left -= len(piece)
-        if self._left < 0:
-            return False
-        if self._scope is not None:
-            self._scope.deadline += len(piece) / PACE
-        await anyio.to_thread.run_sync(self._into.write, piece)
-        return True
-
-
-async def receive(url: str, response: httpx.Response, body: Body) -> None:
-    """Read a body as it was sent; decoding it could unpack a bomb."""
-    status = response.status_code
-    if status != 200:
-        passing = status in ASK_AGAIN or status >= 500
-        message = f"{shown(url)} answered {status}; it must be readable without signing in"
-        raise UnfetchableUrl(message, status=status, passing=passing)
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise UnfetchableUrl(f"{shown(url)} sends compressed content, which is not read", status=status)
-    try:
-        await copy(url, response, body)
-    except httpx.RemoteProtocolError:  # also when fewer bytes came than were declared
-        message = f"{shown(url)} broke off before it was complete; try again"
-        raise UnfetchableUrl(message, status=status, passing=True) from None
-
-
-async def copy(url: str, response: httpx.Response, body: Body) -> None:
-    """Write the bytes, up to the most that works; none when it is said beforehand that there are more."""
-    too_large = UnfetchableUrl(
-        f"{shown(url)} has more than {body.most_bytes:,} bytes, which is the most that works",
-        status=response.status_code,
-    )
-    if int(response.headers.get("content-length", 0)) > body.most_bytes:
-        raise too_large
-    async for piece in response.aiter_raw(PIECE):
-        if not await body.take(piece):
-            raise too_large
+def accident(error: httpx.HTTPError) -> str:
+    """What went wrong, for people."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return "there is no connection"
+    return "nothing came" if isinstance(error, httpx.TimeoutException) else "the connection broke"
 
 
 def onward(url: str, location: str) -> str:
@@ -222,7 +193,9 @@ async def resolve_name(host: str, port: int) -> Sequence[str]:
 
 def is_public(address: str) -> bool:
     """Whether an address is one that anybody on the internet could reach."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if "%" in address:
+        return False  # it means something on one link of this machine only
+    parsed = ipaddress.ip_address(address)
     if isinstance(parsed, ipaddress.IPv4Address):
         return not any(parsed in network for network in REFUSED_4)
     return parsed in ALLOWED_6 and not any(parsed in network for network in REFUSED_6)
@@ -231,10 +204,3 @@ def is_public(address: str) -> bool:
 def is_loopback(address: str) -> bool:
     """Whether an address is this machine's own."""
     return address == "::1" or ipaddress.ip_address(address.partition("%")[0]) in IPv4Network("127.0.0.0/8")
-
-
-def shown(url: str) -> str:
-    """A URL for an error text: without the query, which may carry a signature."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return f"{parts.scheme}://{host}{parts.path}"[:200]

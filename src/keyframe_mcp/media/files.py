@@ -17,6 +17,8 @@ from typing import BinaryIO
 
 from keyframe_mcp.errors import InvalidInput
 
+MOST_NAMED = 3
+LONGEST_NAMED = 200
 HAS_OPENAT = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 
 
@@ -27,9 +29,12 @@ class Folders:
     allowed: tuple[Path, ...]
     working_dir: Path
 
-    def open(self, name: str, most_bytes: int) -> BinaryIO:
-        """Open a file for reading. Raises `InvalidInput` that says what was wrong and what would have worked."""
-        folder, parts = self._place(name)
+    def open(self, name: str, most_bytes: int, workspaces: Sequence[str] = ()) -> BinaryIO:
+        """Open a file for reading. Raises `InvalidInput` that says what was wrong and what would have worked.
+
+        `workspaces` are where the caller says it works. That opens nothing; whoever runs the server may allow it.
+        """
+        folder, parts = self._place(name, workspaces)
         try:
             opened = open_below(folder, parts) if HAS_OPENAT else open_checked(folder, parts)
         except FileNotFoundError:
@@ -49,7 +54,7 @@ class Folders:
             raise InvalidInput(f"{name} has {about.st_size:,} bytes; at most {most_bytes:,} work")
         return opened
 
-    def _place(self, name: str) -> tuple[Path, Sequence[str]]:
+    def _place(self, name: str, workspaces: Sequence[str]) -> tuple[Path, Sequence[str]]:
         """Which allowed folder a path is in, and its parts below it."""
         if "\0" in name:
             raise InvalidInput("the path has a zero byte in it")
@@ -63,8 +68,16 @@ class Folders:
                     return spelling, path.relative_to(spelling).parts
         raise InvalidInput(
             f"{name} is outside the folders this server may read: {', '.join(map(str, self.allowed))}. "
-            "Copy the file there, or have KEYFRAME_ALLOWED_DIRS changed"
+            f"Copy the file there, or have KEYFRAME_ALLOWED_DIRS changed{self._hint(workspaces)}"
         )
+
+    def _hint(self, workspaces: Sequence[str]) -> str:
+        """What could be allowed, where the caller says that it works somewhere else."""
+        beyond = [each for each in workspaces if not any(Path(each).is_relative_to(folder) for folder in self.allowed)]
+        if not beyond:
+            return ""
+        named = ", ".join(map(plain, beyond[:MOST_NAMED]))
+        return f": your client says its workspace is {named}; whoever runs the server can add it to that variable"
 
     def _near(self, folder: Path, parts: Sequence[str]) -> str:
         """Files beside the missing one whose names are close."""
@@ -106,6 +119,11 @@ def open_checked(folder: Path, parts: Sequence[str]) -> BinaryIO:
         opened.close()
         raise PermissionError("it leads outside the allowed folder")
     return opened
+
+
+def plain(text: str) -> str:
+    """A stranger's text for a sentence: short, and in one line."""
+    return "".join(each if each.isprintable() else "?" for each in text)[:LONGEST_NAMED]
 
 
 def why(error: OSError) -> str:

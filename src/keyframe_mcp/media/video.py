@@ -22,6 +22,7 @@ from PIL import Image
 from keyframe_mcp.errors import InvalidInput, Problem, UnreadableVideo
 from keyframe_mcp.media import images
 from keyframe_mcp.media.containers import Video, opened
+from keyframe_mcp.media.extent import require_whole
 from keyframe_mcp.media.orders import ExtractFrame, FrameFacts, ProbeVideo, VideoFacts
 
 MAX_SECONDS = 6 * 3600
@@ -92,8 +93,10 @@ class Sample:
 
 
 def probe(order: ProbeVideo) -> VideoFacts:
-    """Facts about a video whose first frame was decoded."""
-    return survey(order.path).facts()
+    """Facts about a whole video whose first frame was decoded. Raises `UnreadableVideo`."""
+    known = survey(order.path)
+    require_whole(order.path)
+    return known.facts()
 
 
 def extract(order: ExtractFrame) -> FrameFacts:

@@ -92,7 +92,7 @@ class Workshop:
         try:
             return await worker.carry_out(order, report)
         finally:
-            if worker.is_reusable and not self._idle:
+            if worker.is_reusable and len(self._idle) < self._places.total_tokens:
                 self._idle.append(worker)
             else:
                 await worker.stop()

@@ -13,14 +13,12 @@ import secrets
 import anyio
 from anyio.abc import TaskGroup
 
-from keyframe_mcp.engine.bulletin import Bulletin, Listener
-from keyframe_mcp.engine.engine import WAKE
+from keyframe_mcp.engine.bulletin import WAKE, Bulletin, Listener
 from keyframe_mcp.engine.steps import Steps
 from keyframe_mcp.store import Store
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 10.0
 LOOK_AGAIN_SECONDS = 1.0  # another process may have added or let go of a task
 KEEP_SECONDS = 1.0  # so short a wait is not worth letting go of the task
 MOST_TURNS = 20  # then others have theirs: a queue of previews must not keep a paid job waiting
@@ -32,6 +30,7 @@ class EmbeddedRunner:
     """Runs until it is cancelled. What it was doing then is due again when its lease ends."""
 
     def __init__(self, steps: Steps, store: Store, bulletin: Bulletin) -> None:
+        self._lease = steps.pace.lease
         self._steps = steps
         self._store = store
         self._bulletin = bulletin
@@ -70,7 +69,7 @@ class EmbeddedRunner:
 
     async def _round(self, tasks: TaskGroup, listener: Listener) -> None:
         free = MOST_AT_ONCE - len(self._held)
-        claimed = await self._store.claim(self._name, free, LEASE_SECONDS) if free else ()
+        claimed = await self._store.claim(self._name, free, self._lease) if free else ()
         for task_id in claimed:
             self._held.add(task_id)
             tasks.start_soon(self._one, task_id)
@@ -107,8 +106,8 @@ class EmbeddedRunner:
 
     async def _renew(self) -> None:
         while True:
-            await anyio.sleep(LEASE_SECONDS / 3)
+            await anyio.sleep(self._lease / 3)
             try:
-                await self._store.renew(self._name, list(self._held), LEASE_SECONDS)
+                await self._store.renew(self._name, list(self._held), self._lease)
             except Exception:
                 log.exception("the leases could not be renewed; trying again")

@@ -23,7 +23,8 @@ Video generation: first-last-frame (flf2v), image-to-video, text-to-video and pr
 results that chain into longer films.
 
 1. Call generate_flf2v, generate_i2v, generate_t2v or generate_animation. It returns a task at once; a video takes \
-seconds (local/...) to ten minutes. Leave `model` out for the best configured one; list_models says what there is.
+seconds (local/...) to ten minutes. Leave `model` out for the best configured one; list_models says what there is. \
+dry_run=true checks and prices a call without making it.
 2. Call get_task with wait_seconds=30 until status is succeeded, failed, cancelled or unknown. Never start the same \
 video again because an answer is slow or a call was lost: ask list_tasks. Reuse idempotency_key on a retry.
 3. Look at the result with view_video before you say it is good.
@@ -58,19 +59,19 @@ def build_tools(tools: Tools) -> Sequence[Tool]:
     task, seen = give.StartedView, ("task_id", "status", "next_step", "poll_after_seconds")
     return (
         strict_tool(tools.generate_flf2v, take.GenerateFlf2v, task, MAKES,
-            "First-last-frame video: generate a video that opens on one image and ends on another. May cost money. "
-            "Returns a task: follow it with get_task, then look with view_video.", advertised=seen),
+            "First-last-frame: generate a video that opens on one image and ends on another. May cost money. "
+            "Returns a task: follow it with get_task.", advertised=seen),
         strict_tool(tools.generate_i2v, take.GenerateI2v, task, MAKES,
-            "Image-to-video: generate a video that starts from an image, or continue a clip (image=task:<id>). "
+            "Image-to-video: generate a video from an image, or continue a clip (image=task:<id>). "
             "May cost money. Returns a task.", advertised=seen),
         strict_tool(tools.generate_t2v, take.GenerateT2v, task, MAKES,
             "Text-to-video: generate a video from words. May cost money. Returns a task.", advertised=seen),
         strict_tool(tools.generate_animation, take.GenerateAnimation, task, MAKES,
-            "Animation: generate a video that turns from one prompt into another. May cost money. Returns a task.",
+            "Animation: a video that turns from one prompt into another. May cost money. Returns a task.",
             advertised=seen),
         strict_tool(tools.get_task, take.GetTask, give.TaskView, ASKS,
-            "Status, progress and the finished video of one task or several. Free. Use wait_seconds=30 rather than "
-            "asking often.", or_gives=give.TasksView),
+            "Status, progress and the finished video of one task or several. Free. Use wait_seconds=30, "
+            "not many calls.", or_gives=give.TasksView),
         strict_tool(tools.cancel_task, take.CancelTask, task, STOPS,
             "Stop a task. A provider may bill what it had begun.", advertised=seen),
         strict_tool(tools.list_tasks, take.ListTasks, give.TaskListView, ASKS,

@@ -40,7 +40,8 @@ class Generation(Arguments):
     num_outputs: Whole | None = None
     options: dict[str, Any] | None = Field(None, description="Model's own inputs")
     strict: bool = Field(True, description="false: drop unsupported inputs")  # noqa: FBT003 - a field
-    idempotency_key: str | None = Field(None, description="Same on a retry", max_length=200)
+    idempotency_key: str | None = Field(None, description="Same on a retry, new for a new video", max_length=200)
+    dry_run: bool = Field(False, description="Only check and price")  # noqa: FBT003 - a field
     wait_seconds: Number = Field(0, ge=0, le=45)
 
     def request(self, mode: Mode) -> Inputs:
@@ -82,7 +83,7 @@ class GetTask(Arguments):
 
     task_id: str | None = None
     task_ids: list[str] | None = Field(None, max_length=50)
-    wait_seconds: Number = Field(0, ge=0, le=45, description="Wait this long for the end")
+    wait_seconds: Number = Field(0, ge=0, le=45, description="Wait for the end")
 
 
 class CancelTask(Arguments):
@@ -103,7 +104,7 @@ class ListModels(Arguments):
 
     mode: Mode | None = None
     query: str | None = None
-    model: str | None = Field(None, description="One model, with every input")
+    model: str | None = Field(None, description="One, with every input")
 
 
 class ViewVideo(Arguments):

@@ -28,12 +28,13 @@ def output_schema(model: type[BaseModel], only: Sequence[str] = (), also: type[B
     """What a tool gives: types and names, enough to use a result without having seen one.
 
     `only` names the fields to advertise where the same result is described in full by another tool, or says by
-    itself what the rest is; the first one named is always there. `also` is another shape the result may have.
+    itself what the rest is. `also` is another shape the result may have. Nothing is said to be required: whoever
+    reads a result sees what is there.
     """
     properties = lean(flat(model.model_json_schema(mode="serialization")))["properties"]
     if only:
         chosen = {name: brief(properties[name]) for name in only}
-        return {"type": "object", "properties": chosen, "required": [only[0]]}
+        return {"type": "object", "properties": chosen}
     if also is not None:
         other = flat(also.model_json_schema(mode="serialization"))["properties"]
         properties = {name: brief(each) for name, each in other.items()} | properties
@@ -77,7 +78,7 @@ def is_noise(key: str, value: object, node: Schema) -> bool:
         or (key == "default" and value is None)
         or (key == "description" and ("properties" in node or "enum" in node))
         or (key == "default" and not value)  # false and 0 are what one would guess
-        or key in ("maxLength", "minimum")  # still enforced, and the refusal says so
+        or key in ("maxLength", "maxItems", "minimum")  # still enforced, and the refusal says so
     )
 
 
@@ -86,6 +87,6 @@ def lean(node: Schema) -> Schema:
     cut = {key: value for key, value in node.items() if key in KEPT_OF_OUTPUT}
     if "properties" in cut:
         cut["properties"] = {name: lean(each) for name, each in cut["properties"].items()}
-    if "items" in cut:
-        cut["items"] = lean(cut["items"])
+    if "items" in cut and "properties" in (items := lean(cut.pop("items"))):
+        cut["items"] = items
     return cut

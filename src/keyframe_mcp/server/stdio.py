@@ -22,6 +22,7 @@ from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCRequest
 
 from keyframe_mcp.app import Application
+from keyframe_mcp.server.unreadable import Readable
 
 Received = SessionMessage | Exception
 
@@ -35,7 +36,7 @@ async def serve_stdio(server: MCPServer, application: Application) -> None:
         if sys.platform != "win32":  # event loops there have no signal handlers
             tasks.start_soon(end_on_signal, application)
         async with stdio_server() as (incoming, outgoing):
-            await converse(lowlevel(server), incoming, outgoing)  # pyright: ignore[reportArgumentType] - the SDK's own stream types are narrower in name only
+            await converse(lowlevel(server), Readable(incoming, outgoing), outgoing)  # pyright: ignore[reportArgumentType] - the SDK's own stream types are narrower in name only
         tasks.cancel_scope.cancel()
 
 

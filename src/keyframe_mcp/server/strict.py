@@ -5,12 +5,13 @@ The SDK would accept unknown arguments and ignore them, and answer a wrong one w
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import CallToolResult, ToolAnnotations
@@ -22,6 +23,13 @@ from keyframe_mcp.server.schemas import input_schema, output_schema
 
 Taken = TypeVar("Taken", bound=Arguments)
 Handler = Callable[[Taken, Context], Awaitable[CallToolResult]]
+
+MOST_CHARACTERS = 4000
+NAME_CHARACTERS = 80
+CRASHED = (
+    "{}: a mistake inside this server, not in the call; its log has the details. list_tasks shows whether anything was "
+    "started; if not, call again, and if it happens again, tell whoever runs this server."
+)
 
 
 class Metadata(FuncMetadata):
@@ -45,17 +53,28 @@ class StrictTool(Tool):
     """A tool that explains wrong arguments in our words."""
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - the SDK's own signature
-        """Run it. Raises `ToolError`, whose text is what the agent reads."""
+        """Run it. Raises `ToolError`, whose text is what the agent reads, without the SDK's words before it."""
+        try:
+            self._require_valid(arguments)
+            return await super().run(arguments, context, convert_result)
+        except UnexpectedToolError as crash:
+            raise UnexpectedToolError(CRASHED.format(self.name)) from crash.__cause__
+        except ToolError as refusal:
+            own = refusal.__cause__ if isinstance(refusal.__cause__, ToolError) else refusal
+            raise ToolError(sayable(str(own))) from None
+
+    def _require_valid(self, arguments: dict[str, Any]) -> None:
         try:
             self.fn_metadata.validate_arguments(arguments)
         except ValidationError as error:
             raise ToolError(f"{self.name}: " + "; ".join(self._explain(error))) from None
-        return await super().run(arguments, context, convert_result)
+        except Exception as error:
+            raise UnexpectedToolError(self.name) from error
 
     def _explain(self, error: ValidationError) -> Iterator[str]:
         names = list(self.parameters["properties"])
         for mistake in error.errors(include_url=False, include_input=False):
-            name = ".".join(map(str, mistake["loc"]))
+            name = ".".join(map(str, mistake["loc"]))[:NAME_CHARACTERS]
             if mistake["type"] == "extra_forbidden":
                 near = get_close_matches(name, names, n=2, cutoff=0.5)
                 hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
@@ -106,3 +125,14 @@ def explained(error: KeyframeError) -> str:
         return f"{len(error.problems)} problems, nothing was started:\n{listed}\n{error.fix}"
     text = str(error)
     return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} {error.fix}".strip()
+
+
+def sayable(text: str) -> str:
+    """Text that any client can take and show: what it quotes may hold half characters, escapes and direction marks."""
+    cut = text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
+    return "".join(each if is_plain(each) else ascii(each)[1:-1] for each in cut)
+
+
+def is_plain(character: str) -> bool:
+    """Whether a character shows as what it is."""
+    return character == "\n" or unicodedata.category(character)[0] != "C"

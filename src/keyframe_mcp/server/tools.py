@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import anyio
+from mcp import MCPError
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult, ContentBlock, ImageContent, TextContent
+from mcp.types import CallToolResult, ContentBlock, ImageContent, ListRootsRequest, ListRootsResult, TextContent
 
 from keyframe_mcp.app import Application
 from keyframe_mcp.catalog import Listed
@@ -19,6 +25,7 @@ from keyframe_mcp.media.references import At
 from keyframe_mcp.server import arguments as take
 from keyframe_mcp.server.model_views import ModelsView, model_view
 from keyframe_mcp.server.views import (
+    DryRunView,
     FrameView,
     JoinView,
     StartedView,
@@ -26,11 +33,16 @@ from keyframe_mcp.server.views import (
     TasksView,
     TaskView,
     View,
+    rehearsed,
 )
 from keyframe_mcp.task import Mode, Status, Task
 
+Given = TypeVar("Given")
+
 SUBMIT_SECONDS = 4.0  # how long a generate tool waits to learn whether the provider took the job
 CANCEL_SECONDS = 5.0
+ROOTS_SECONDS = 1.0  # for a client to say where it works
+ALLOWING = "KEYFRAME_ALLOWED_DIRS"  # in the refusal of a path outside
 MOST_MODELS = 30
 LONGEST_SIDE = {False: 1456, True: 896}
 
@@ -98,37 +110,58 @@ class Tools:
             step = f"{more} more fit: narrow with mode or query. {step}"
         return result(ModelsView(models=views, next_step=step), ", ".join(view.model for view in views) or step)
 
-    async def view_video(self, arguments: take.ViewVideo, _: Context) -> CallToolResult:
+    async def view_video(self, arguments: take.ViewVideo, context: Context) -> CallToolResult:
         """A contact sheet, as a picture the model can see. No structured part: hosts would show only that."""
         side = LONGEST_SIDE[arguments.small]
-        sheet = await self._engine.films.sheet(arguments.source, self._caller, arguments.cells, side)
+        films = self._engine.films
+        sheet = await self._told(context, lambda who: films.sheet(arguments.source, who, arguments.cells, side))
         picture = base64.b64encode(await anyio.Path(sheet.path).read_bytes()).decode()
         image = ImageContent(type="image", data=picture, mime_type="image/jpeg")
         return CallToolResult(content=[image, TextContent(type="text", text=caption(sheet))])
 
-    async def extract_frame(self, arguments: take.ExtractFrame, _: Context) -> CallToolResult:
+    async def extract_frame(self, arguments: take.ExtractFrame, context: Context) -> CallToolResult:
         """One frame as a file."""
-        facts = await self._engine.films.frame(arguments.source, moment(arguments.at), self._caller)
+        films, at = self._engine.films, moment(arguments.at)
+        facts = await self._told(context, lambda who: films.frame(arguments.source, at, who))
         return result(FrameView.of(facts), f"The frame at {facts.at:.2f} s is {facts.path}.")
 
-    async def join_videos(self, arguments: take.JoinVideos, _: Context) -> CallToolResult:
+    async def join_videos(self, arguments: take.JoinVideos, context: Context) -> CallToolResult:
         """Several videos as one file."""
-        facts = await self._engine.films.join(arguments.sources, self._caller)
+        films = self._engine.films
+        facts = await self._told(context, lambda who: films.join(arguments.sources, who))
         return result(JoinView.of(facts), f"{facts.video.duration:.2f} s of video in {facts.path}.")
 
     async def _generate(self, arguments: take.Generation, mode: Mode, context: Context) -> CallToolResult:
         """Write the task down, then wait a little: for the provider's word, or as long as was asked."""
-        started = await self._engine.start(
-            self._caller,
-            arguments.request(mode),
-            model=arguments.model,
-            idempotency_key=arguments.idempotency_key,
-            strict=arguments.strict,
-        )
+        if arguments.dry_run:
+            return await self._rehearse(arguments, mode, context)
+        request, key = arguments.request(mode), arguments.idempotency_key
+        wanted = {"model": arguments.model, "idempotency_key": key, "strict": arguments.strict}
+        start = partial(self._engine.start, request=request, **wanted)
+        started = await self._told(context, start)
         task = await self._taken(started.task.id)
         if arguments.wait_seconds:
             (task,) = await self._follow([task.id], arguments.wait_seconds, context)
         return result(StartedView.of_started(task, started), sentence(task))
+
+    async def _rehearse(self, arguments: take.Generation, mode: Mode, context: Context) -> CallToolResult:
+        """What the call would do."""
+        request, model, strict = arguments.request(mode), arguments.model, arguments.strict
+        rehearse = partial(self._engine.rehearse, request=request, model=model, strict=strict)
+        rehearsal = await self._told(context, rehearse)
+        view = DryRunView.of(rehearsal, self._engine.budget)
+        return result(view, rehearsed(view))
+
+    async def _told(self, context: Context, act: Callable[[Caller], Awaitable[Given]]) -> Given:
+        """Do something for the caller. Where a path was refused, once more, to say where the client works."""
+        try:
+            return await act(self._caller)
+        except InvalidInput as refusal:
+            outside = self._caller.may_name_files and ALLOWING in str(refusal)
+            workspaces = await workspaces_of(context) if outside else ()
+            if not workspaces:
+                raise
+        return await act(replace(self._caller, workspaces=workspaces))
 
     async def _taken(self, task_id: str) -> Task:
         """The task once the provider has taken or refused it."""
@@ -147,6 +180,20 @@ class Tools:
                 await context.report_progress(round(done, 1), 100, "; ".join(map(heading, tasks))[:200])
                 told = done
         return tasks
+
+
+async def workspaces_of(context: Context) -> tuple[str, ...]:
+    """The folders a client of the older era says it works in. They open nothing; an error names them."""
+    capabilities = context.client_capabilities
+    if capabilities is None or capabilities.roots is None:
+        return ()
+    try:
+        with anyio.fail_after(ROOTS_SECONDS):
+            answer = await context.session.send_request(ListRootsRequest(), ListRootsResult)
+    except (MCPError, TimeoutError, ValueError):  # it was a courtesy
+        return ()
+    parts = (urlsplit(str(root.uri)) for root in answer.roots)
+    return tuple(url2pathname(each.path) for each in parts if each.scheme == "file")
 
 
 def result(view: View, *sentences: str) -> CallToolResult:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Self
+from typing import Annotated, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
-from keyframe_mcp.engine import Started
+from keyframe_mcp.engine import Rehearsal, Started
+from keyframe_mcp.engine.budget import Budget
+from keyframe_mcp.errors import BudgetExceeded
 from keyframe_mcp.media.orders import FrameFacts, JoinFacts
-from keyframe_mcp.task import Cost, Failure, Mode, Output, Status, Task
+from keyframe_mcp.media.references import shortened
+from keyframe_mcp.task import Cost, Failure, Mode, Output, Picture, Status, Task
 
 POLL_SECONDS = {True: 10, False: 2}  # a provider's model takes minutes, the embedded renderer seconds
 
@@ -31,7 +34,7 @@ class TaskView(View):
 
     task_id: str
     status: Status
-    mode: Mode
+    mode: Annotated[Mode, WithJsonSchema({"type": "string"})]  # which there are, list_models says
     model: str
     next_step: str
     poll_after_seconds: int
@@ -88,6 +91,72 @@ class StartedView(TaskView):
         warnings = list(dict.fromkeys((*started.warnings, *task.warnings)))
         return cls.of(task).model_copy(
             update={"deduplicated": started.deduplicated or None, "warnings": warnings or None}
+        )
+
+
+class BudgetView(View):
+    """Whether a video fits what may be spent, in US dollars, and what is left of each limit that there is."""
+
+    fits: bool
+    refusal: str | None = None
+    per_task_usd: float | None = None
+    today_usd: float | None = None
+    owner_today_usd: float | None = None
+    resets_at: datetime | None = None
+
+    @classmethod
+    def of(cls, rehearsal: Rehearsal, budget: Budget) -> Self | None:
+        """What is left, where there is any limit."""
+        left = rehearsal.left
+        if left is None:
+            return None
+        return cls(
+            fits=rehearsal.refusal is None,
+            refusal=rehearsal.refusal,
+            per_task_usd=budget.per_task,
+            today_usd=left.today_usd,
+            owner_today_usd=left.owner_today_usd,
+            resets_at=None if budget.per_day is None and budget.per_owner is None else left.resets_at,
+        )
+
+
+class DryRunView(View):
+    """What a call would do. `wire` is the request in the model's own words, `assumed` what holds without being asked.
+
+    `estimated_usd` in `cost` comes from the catalogue: no provider was asked.
+    """
+
+    status: Literal["dry_run"] = "dry_run"
+    next_step: str
+    poll_after_seconds: int = 0
+    mode: Mode
+    model: str
+    why: str
+    wire: dict[str, object]
+    assumed: dict[str, object] | None = None
+    cost: Cost | None = None
+    budget: BudgetView | None = None
+    warnings: list[str] | None = None
+    generative: bool
+
+    @classmethod
+    def of(cls, rehearsal: Rehearsal, budget: Budget) -> Self:
+        """A request that was checked and not made."""
+        task = rehearsal.draft.task
+        step = "Nothing was written or sent. Call again without dry_run to make it."
+        if rehearsal.refusal is not None:
+            step = f"Nothing was written or sent, and a real call would be refused. {BudgetExceeded.fix}"
+        return cls(
+            next_step=step,
+            mode=task.mode,
+            model=task.model,
+            why=rehearsal.draft.why,
+            wire=without_bytes(task.wire) | {name: in_words(each) for name, each in task.pictures.items()},
+            assumed=without_bytes(rehearsal.draft.assumed) or None,
+            cost=task.cost,
+            budget=BudgetView.of(rehearsal, budget),
+            warnings=list(task.warnings) or None,
+            generative=task.generative,
         )
 
 
@@ -212,10 +281,47 @@ def next_step(task: Task) -> str:
         case Status.UNKNOWN:
             return (
                 f"Do not generate it again: the job may exist at {task.provider} and be billed. "
-                f"Have a person look at the provider's job list{f' for {task.remote_id}' if task.remote_id else ''}."
+                f"Ask the user to settle it in a terminal. {settling(task)}."
             )
         case _:
             return f"Call get_task with task_id {task.id} and wait_seconds=30."
+
+
+def rehearsed(view: DryRunView) -> str:
+    """A dry run in a sentence, for hosts that show only text."""
+    usd = None if view.cost is None else view.cost.estimated_usd
+    price = "at a price that is not known" if usd is None else f"for ${usd:g}"
+    refusal = "" if view.budget is None or view.budget.refusal is None else f" Refused: {view.budget.refusal}."
+    return f"Dry run: {view.model} would make it {price} ({view.why}).{refusal} Nothing was written or sent."
+
+
+def settling(task: Task) -> str:
+    """What a person does about a task of unknown fate."""
+    command = f"keyframe-mcp task {task.id}"
+    if task.failure is not None and command in task.failure.fix:
+        return task.failure.fix
+    job = f" for {task.remote_id}" if task.remote_id else ""
+    found, gone = f"if the job is there: {command} --attach JOB_ID", f"if it is not: {command} --resubmit, or --give-up"
+    return f"Look at the job list of {task.provider}{job}; {found}; {gone}"
+
+
+def in_words(picture: Picture) -> str:
+    """A picture, where its bytes or its address would be."""
+    return f"<{picture.mime_type}, {picture.width}x{picture.height}, {picture.size_bytes:,} bytes>"
+
+
+def without_bytes(values: Mapping[str, object]) -> dict[str, object]:
+    """Values with what is too long to read cut out of `data:` URIs."""
+    return {name: bare(value) for name, value in values.items()}
+
+
+def bare(value: object) -> object:
+    """One value of them."""
+    if isinstance(value, str):
+        return shortened(value.strip()) if value.lstrip().startswith("data:") else value
+    if isinstance(value, dict):
+        return without_bytes(cast("dict[str, object]", value))
+    return [bare(each) for each in cast("list[object]", value)] if isinstance(value, list) else value
 
 
 def passing(failure: Failure | None) -> Failure | None:

@@ -3,22 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol
 
 from keyframe_mcp.task import Status, Task
 
 NO_CHANGES: Mapping[str, object] = MappingProxyType({})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Caps:
+    """The most that tasks counted since a moment may cost, in US dollars: all of them, and each owner's. None: any."""
+
+    since: float = 0.0
+    all_usd: float | None = None
+    owner_usd: float | None = None
+
+
+NO_CAPS = Caps()
+
+
+class OverCap(Exception):
+    """What a task would cost is more than is left. `left` is in US dollars."""
+
+    def __init__(self, which: Literal["all", "owner"], left: float) -> None:
+        super().__init__(f"{left:g} left of {which}")
+        self.which: Literal["all", "owner"] = which
+        self.left = left
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much a provider takes, over all processes: submissions on their way, jobs at once, submissions a minute."""
+
+    on_their_way: int
+    at_once: int | None = None
+    submits_per_minute: int | None = None
+
+
+@dataclass(frozen=True)
+class Full:
+    """A provider takes no more for now: which limit says so, and in how many seconds it may be different."""
+
+    limit: Literal["on_their_way", "at_once", "submits_per_minute"]
+    seconds: float | None = None
+
+
 class Store(Protocol):
     """Remembers tasks. A write is on disk when it returns, and only moves that `NEXT` allows happen."""
 
-    async def add(self, task: Task, *, same_request_since: float) -> tuple[Task, bool]:
+    async def add(self, task: Task, *, same_request_since: float, caps: Caps = NO_CAPS) -> tuple[Task, bool]:
         """Remember a new task and say True; or return the one that already answers it, and False.
 
         One answers it when it has the same owner and idempotency key, or the same owner and request hash, was
-        created since then, and neither failed nor was cancelled.
+        created since then, and neither failed nor was cancelled. Raises `OverCap`, and remembers nothing, when its
+        `counted_usd` is more than is left.
         """
         ...
 
@@ -42,6 +82,44 @@ class Store(Protocol):
         """Change a task if it is still in one of these statuses and, where given, at this attempt.
 
         Returns the task as it now is, or None when it had moved on. `to=None` keeps the status.
+        """
+        ...
+
+    async def begin(
+        self, task_id: str, *, attempt: int, changes: Mapping[str, object], limits: Limits
+    ) -> Task | Full | None:
+        """Make a queued task's next attempt, if the provider takes one more. None when the task had moved on.
+
+        The count of attempts goes up, and the submission counts from here on, whatever comes of it.
+        """
+        ...
+
+    async def full(self, provider: str, limits: Limits) -> Full | None:
+        """Which limit keeps a provider from taking one more now. None when it takes one."""
+        ...
+
+    async def resume(self, task_id: str, *, changes: Mapping[str, object], caps: Caps) -> Task | None:
+        """Queue a task of unknown fate again. None when it had moved on. Raises `OverCap` as `add` does."""
+        ...
+
+    async def count(self, task_id: str, *, attempt: int, usd: float, caps: Caps) -> Task | None:
+        """Let a task count for so much from now on. None when it had moved on. Raises `OverCap` as `add` does."""
+        ...
+
+    async def counted(self, since: float, owner: str | None = None) -> float:
+        """What the tasks counted since then cost, in US dollars: all of them, or an owner's."""
+        ...
+
+    async def remark(self, task_id: str, warning: str) -> None:
+        """Add a warning to a task, in whatever status it is."""
+        ...
+
+    async def take(
+        self, task_id: str, remote_id: str, *, of: Collection[Status], attempt: int, changes: Mapping[str, object]
+    ) -> Task | None:
+        """Make a task the owner of a job, on the provider's own word, and running. None when it had moved on.
+
+        Another task that took the job up because it looked like its own is of unknown fate again.
         """
         ...
 
@@ -79,6 +157,14 @@ class Store(Protocol):
 
     async def forget_uploads(self, account: str, contents: Collection[str]) -> None:
         """Forget where a provider keeps its copies of pictures: it no longer has them."""
+        ...
+
+    async def learn(self, model: str, seconds: float) -> None:
+        """Remember how long a model took for a job. Only the latest of each model are kept."""
+        ...
+
+    async def learned(self, model: str) -> Sequence[float]:
+        """How long a model took for its latest jobs, in seconds, shortest first."""
         ...
 
     async def aclose(self) -> None:

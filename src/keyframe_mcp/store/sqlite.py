@@ -6,13 +6,16 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from keyframe_mcp.errors import InvalidInput, Problem, StoreUnusable, UnknownTask
-from keyframe_mcp.store import NO_CHANGES
+from keyframe_mcp.errors import StoreUnusable, SubmissionUncertain, UnknownTask
+from keyframe_mcp.store import NO_CAPS, NO_CHANGES, Caps, Full, Limits
+from keyframe_mcp.store.counting import counted, fullness, note_submission, require_room
 from keyframe_mcp.store.migrations import migrate
+from keyframe_mcp.store.rows import find_same, insert, marks, parse, read, update
 from keyframe_mcp.store.thread import DatabaseThread
-from keyframe_mcp.task import NEXT, Status, Task
+from keyframe_mcp.task import NEXT, Failure, Status, Task
 
 BUSY_MILLISECONDS = 30_000
+DURATIONS_KEPT = 40  # of each model
 
 
 class SqliteStore:
@@ -24,12 +27,13 @@ class SqliteStore:
         self._writer = DatabaseThread(connect(path), name="keyframe-store-writer", writes=True)
         self._reader = DatabaseThread(connect(path), name="keyframe-store-reader", writes=False)
 
-    async def add(self, task: Task, *, same_request_since: float) -> tuple[Task, bool]:
+    async def add(self, task: Task, *, same_request_since: float, caps: Caps = NO_CAPS) -> tuple[Task, bool]:
         """See `Store.add`. Raises `InvalidInput` when the key was used for a different request."""
 
         def work(connection: sqlite3.Connection) -> tuple[Task, bool]:
             if earlier := find_same(connection, task, same_request_since):
                 return earlier, False
+            require_room(connection, task, caps)
             insert(connection, task, due_at=self._clock())
             return task, True
 
@@ -75,20 +79,99 @@ class SqliteStore:
 
         return await self._writer.run(work)
 
+    async def begin(
+        self, task_id: str, *, attempt: int, changes: Mapping[str, object], limits: Limits
+    ) -> Task | Full | None:
+        """See `Store.begin`. Counting and writing are one transaction, so no two processes take the last place."""
+        now = self._clock()
+
+        def work(connection: sqlite3.Connection) -> Task | Full | None:
+            task = read(connection, task_id)
+            if task is None or task.status is not Status.QUEUED or task.attempt != attempt:
+                return None
+            if full := fullness(connection, task.provider, limits, now):
+                return full
+            note_submission(connection, task.provider, now)
+            return self._moved(connection, task, Status.SUBMITTING, {**changes, "attempt": attempt + 1})
+
+        return await self._writer.run(work)
+
+    async def resume(self, task_id: str, *, changes: Mapping[str, object], caps: Caps) -> Task | None:
+        """See `Store.resume`."""
+
+        def work(connection: sqlite3.Connection) -> Task | None:
+            task = read(connection, task_id)
+            if task is None or task.status is not Status.UNKNOWN:
+                return None
+            queued = self._moved(connection, task, Status.QUEUED, {**changes, "counted_at": self._clock()})
+            if queued is not None:
+                require_room(connection, queued, caps)
+            return queued
+
+        return await self._writer.run(work)
+
+    async def count(self, task_id: str, *, attempt: int, usd: float, caps: Caps) -> Task | None:
+        """See `Store.count`."""
+
+        def work(connection: sqlite3.Connection) -> Task | None:
+            task = read(connection, task_id)
+            if task is None or task.status.is_final or task.attempt != attempt:
+                return None
+            recounted = self._moved(connection, task, task.status, {"counted_usd": usd, "counted_at": self._clock()})
+            if recounted is not None:
+                require_room(connection, recounted, caps)
+            return recounted
+
+        return await self._writer.run(work)
+
+    async def full(self, provider: str, limits: Limits) -> Full | None:
+        """See `Store.full`."""
+        now = self._clock()
+        return await self._reader.run(lambda connection: fullness(connection, provider, limits, now))
+
+    async def counted(self, since: float, owner: str | None = None) -> float:
+        """See `Store.counted`."""
+        return await self._reader.run(lambda connection: counted(connection, since, owner))
+
+    async def remark(self, task_id: str, warning: str) -> None:
+        """See `Store.remark`."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            if task := read(connection, task_id):
+                update(connection, task.model_copy(update={"warnings": (*task.warnings, warning)}), task)
+
+        await self._writer.run(work)
+
+    async def take(
+        self, task_id: str, remote_id: str, *, of: Collection[Status], attempt: int, changes: Mapping[str, object]
+    ) -> Task | None:
+        """See `Store.take`."""
+        others = "SELECT body FROM tasks WHERE provider = ? AND remote_id = ? AND id != ? AND status = 'running'"
+
+        def work(connection: sqlite3.Connection) -> Task | None:
+            task = read(connection, task_id)
+            if task is None or task.status not in of or task.attempt != attempt:
+                return None
+            for row in connection.execute(others, (task.provider, remote_id, task_id)).fetchall():
+                if (other := parse(row)).is_adopted:
+                    theirs = f"the job it was taken for ({remote_id}) is another task's, as the provider says"
+                    lost = {"remote_id": None, "is_adopted": False, "looks": 0, "failure": doubt(theirs)}
+                    self._moved(connection, other, Status.UNKNOWN, lost)
+            return self._moved(connection, task, Status.RUNNING, {**changes, "remote_id": remote_id})
+
+        return await self._writer.run(work)
+
     async def adopt(self, task_id: str, remote_id: str, *, attempt: int) -> bool:
         """See `Store.adopt`. Looking and writing are one transaction, so no two tasks take the same job."""
-        others = """
-            SELECT 1 FROM tasks
-            WHERE id != ? AND json_extract(body, '$.remote_id') = ? AND json_extract(body, '$.provider') = ?
-        """
+        others = "SELECT 1 FROM tasks WHERE provider = ? AND remote_id = ? AND id != ?"
 
         def work(connection: sqlite3.Connection) -> bool:
             task = read(connection, task_id)
             if task is None or task.status is not Status.UNKNOWN or task.attempt != attempt:
                 return False
-            if connection.execute(others, (task_id, remote_id, task.provider)).fetchone():
+            if connection.execute(others, (task.provider, remote_id, task_id)).fetchone():
                 return False
-            changes = {"remote_id": remote_id, "failure": None}
+            changes = {"remote_id": remote_id, "is_adopted": True, "failure": None, "unheard_since": None}
             return self._moved(connection, task, Status.RUNNING, changes) is not None
 
         return await self._writer.run(work)
@@ -174,10 +257,33 @@ class SqliteStore:
         sql = "DELETE FROM uploads WHERE account = ? AND content = ?"
         await self._writer.run(lambda connection: connection.executemany(sql, rows).rowcount)
 
+    async def learn(self, model: str, seconds: float) -> None:
+        """See `Store.learn`."""
+        forget = """
+            DELETE FROM durations WHERE model = ? AND number <=
+            (SELECT number FROM durations WHERE model = ? ORDER BY number DESC LIMIT 1 OFFSET ?)
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO durations (model, seconds) VALUES (?, ?)", (model, seconds))
+            connection.execute(forget, (model, model, DURATIONS_KEPT))
+
+        await self._writer.run(work)
+
+    async def learned(self, model: str) -> Sequence[float]:
+        """See `Store.learned`."""
+        sql = "SELECT seconds FROM durations WHERE model = ? ORDER BY seconds"
+        return await self._reader.run(lambda connection: [float(row[0]) for row in connection.execute(sql, (model,))])
+
     async def aclose(self) -> None:
         """See `Store.aclose`."""
         await self._writer.aclose()
         await self._reader.aclose()
+
+
+def doubt(reason: str) -> Failure:
+    """What a task says that is of unknown fate again."""
+    return Failure.of(SubmissionUncertain(reason))
 
 
 def prepare(path: Path) -> None:
@@ -213,74 +319,3 @@ def journal_mode(linked: tuple[int, int, int]) -> str:
     Source: the SQLite change log, read 2026-11-20.
     """
     return "WAL" if linked >= (3, 51, 3) and linked != (3, 52, 0) else "TRUNCATE"
-
-
-def find_same(connection: sqlite3.Connection, task: Task, since: float) -> Task | None:
-    """An earlier task that already answers this request."""
-    if task.idempotency_key is not None:
-        sql = "SELECT body FROM tasks WHERE owner = ? AND idempotency_key = ?"
-        row = connection.execute(sql, (task.owner, task.idempotency_key)).fetchone()
-        if row and (earlier := parse(row)).request_hash != task.request_hash:
-            problem = f"it was used for another request (task {earlier.id}); use a new one for a new video"
-            raise InvalidInput(problems=[Problem("idempotency_key", problem)])
-        return parse(row) if row else None
-    sql = """
-        SELECT body FROM tasks WHERE owner = ? AND request_hash = ? AND created_at >= ?
-        AND status NOT IN ('failed', 'cancelled') ORDER BY created_at DESC LIMIT 1
-    """
-    row = connection.execute(sql, (task.owner, task.request_hash, since)).fetchone()
-    return parse(row) if row else None
-
-
-def insert(connection: sqlite3.Connection, task: Task, due_at: float) -> None:
-    """Add one row."""
-    connection.execute(
-        "INSERT INTO tasks (id, owner, status, attempt, idempotency_key, request_hash, created_at, due_at, body)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            task.id,
-            task.owner,
-            task.status,
-            task.attempt,
-            task.idempotency_key,
-            task.request_hash,
-            task.created_at,
-            due_at,
-            task.model_dump_json(),
-        ),
-    )
-
-
-def update(connection: sqlite3.Connection, task: Task, before: Task) -> None:
-    """Replace one row, comparing status and attempt with what was read. A final task is never due."""
-    changed = connection.execute(
-        "UPDATE tasks SET status = ?, attempt = ?, body = ?, due_at = CASE WHEN ? THEN NULL ELSE due_at END"
-        " WHERE id = ? AND status = ? AND attempt = ?",
-        (
-            task.status,
-            task.attempt,
-            task.model_dump_json(),
-            task.status.is_final,
-            task.id,
-            before.status,
-            before.attempt,
-        ),
-    ).rowcount
-    if changed != 1:
-        raise StoreUnusable(f"task {task.id} changed under its own write lock")
-
-
-def read(connection: sqlite3.Connection, task_id: str) -> Task | None:
-    """One task, or None."""
-    row = connection.execute("SELECT body FROM tasks WHERE id = ?", (task_id,)).fetchone()
-    return parse(row) if row else None
-
-
-def parse(row: Sequence[str]) -> Task:
-    """A task from its row."""
-    return Task.model_validate_json(row[0])
-
-
-def marks(values: Sequence[object]) -> str:
-    """One placeholder for each value."""
-    return ", ".join("?" * len(values))

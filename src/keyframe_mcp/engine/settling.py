@@ -1,0 +1,95 @@
+"""Settling by hand what nobody could tell: whether a job of unknown fate exists. A person's word, never ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.engine.budget import Budget
+from keyframe_mcp.engine.bulletin import WAKE, Bulletin
+from keyframe_mcp.engine.caller import Caller
+from keyframe_mcp.engine.moves import discreet
+from keyframe_mcp.errors import GivenUp, InvalidInput, Problem
+from keyframe_mcp.store import OverCap, Store
+from keyframe_mcp.task import Cost, Failure, Status, Task
+
+JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,199}")
+FORGOTTEN: Mapping[str, object] = {
+    "remote_id": None,
+    "is_adopted": False,
+    "native_status": None,
+    "unheard_since": None,
+    "failure": None,
+    "cancel_requested": False,
+    "progress": None,
+    "looks": 0,
+}
+
+
+@dataclass(frozen=True)
+class Settling:
+    """What a person who has looked can say about a task that is unknown. Each raises `InvalidInput` for any other."""
+
+    catalog: Catalog
+    store: Store
+    budget: Budget
+    bulletin: Bulletin
+    clock: Callable[[], float]
+
+    async def attach(self, task_id: str, caller: Caller, remote_id: str) -> Task:
+        """The provider has the job, under this id: it is followed from here on."""
+        task = await self._doubtful(task_id, caller)
+        if not JOB_ID.fullmatch(remote_id.strip()):
+            raise InvalidInput(problems=[Problem("--attach", "give the id the provider shows for the job")])
+        if not await self.store.adopt(task.id, remote_id.strip(), attempt=task.attempt):
+            await self._doubtful(task_id, caller)
+            raise InvalidInput(
+                problems=[Problem("--attach", f"job {remote_id} belongs to another task of {task.provider}")]
+            )
+        return await self._awake(task_id)
+
+    async def give_up(self, task_id: str, caller: Caller, *, was_billed: bool = True) -> Task:
+        """It is over. It goes on counting as spent unless the person says that nothing was billed."""
+        task = await self._doubtful(task_id, caller)
+        failure = Failure.of(GivenUp("a person gave it up; whether the provider made it was never learned"))
+        counted = task.counted_usd if was_billed else task.spent_before
+        changes = {"failure": failure, "counted_usd": counted} | discreet(task)
+        failed, of = Status.FAILED, {Status.UNKNOWN}
+        if await self.store.move(task.id, of=of, to=failed, attempt=task.attempt, changes=changes) is None:
+            await self._doubtful(task_id, caller)
+        return await self._awake(task_id)
+
+    async def resubmit(self, task_id: str, caller: Caller, *, was_billed: bool = True) -> Task:
+        """Send it again, and pay for it again. Raises `BudgetExceeded` when there is not enough left for that."""
+        task = await self._doubtful(task_id, caller)
+        before = task.counted_usd if was_billed else task.spent_before
+        usd = self.budget.counts(task.cost or Cost(estimated_usd=None, basis="no price was noted"))
+        now = self.clock()
+        changes = dict(FORGOTTEN) | {"spent_before": before, "counted_usd": before + usd}
+        if task.remote_id is not None:
+            changes["warnings"] = (*task.warnings, f"job {task.remote_id} of {task.provider} was let go of by a person")
+        try:
+            resumed = await self.store.resume(task.id, changes=changes, caps=self.budget.caps(now))
+        except OverCap as over:
+            # what the attempts before count for is not left either
+            left = OverCap(over.which, max(0.0, over.left - before))
+            raise self.budget.exceeded(left, usd, now) from None
+        if resumed is None:
+            await self._doubtful(task_id, caller)
+        return await self._awake(task_id)
+
+    async def _doubtful(self, task_id: str, caller: Caller) -> Task:
+        task = await self.store.get(task_id, caller.owner)
+        if task.status is not Status.UNKNOWN:
+            reason = f"task {task_id} is {task.status}; only one that is unknown needs to be settled by hand"
+            raise InvalidInput(problems=[Problem("task", reason)])
+        return task
+
+    async def _awake(self, task_id: str) -> Task:
+        """The task as it is now, due at once, and those who wait for it told."""
+        await self.store.wake(task_id)
+        self.bulletin.ring(task_id)
+        self.bulletin.ring(WAKE)
+        return await self.store.get(task_id)

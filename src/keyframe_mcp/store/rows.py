@@ -1,0 +1,94 @@
+"""Tasks as rows of the table: reading and writing one. Whoever calls these holds the transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from keyframe_mcp.errors import InvalidInput, Problem, StoreUnusable
+from keyframe_mcp.task import Task
+
+
+def find_same(connection: sqlite3.Connection, task: Task, since: float) -> Task | None:
+    """An earlier task that already answers this request."""
+    if task.idempotency_key is not None:
+        sql = "SELECT body FROM tasks WHERE owner = ? AND idempotency_key = ?"
+        row = connection.execute(sql, (task.owner, task.idempotency_key)).fetchone()
+        if row and (earlier := parse(row)).request_hash != task.request_hash:
+            problem = f"it was used for another request (task {earlier.id}); use a new one for a new video"
+            raise InvalidInput(problems=[Problem("idempotency_key", problem)])
+        return parse(row) if row else None
+    sql = """
+        SELECT body FROM tasks WHERE owner = ? AND request_hash = ? AND created_at >= ?
+        AND status NOT IN ('failed', 'cancelled') ORDER BY created_at DESC LIMIT 1
+    """
+    row = connection.execute(sql, (task.owner, task.request_hash, since)).fetchone()
+    return parse(row) if row else None
+
+
+def insert(connection: sqlite3.Connection, task: Task, due_at: float) -> None:
+    """Add one row."""
+    connection.execute(
+        "INSERT INTO tasks (id, owner, provider, remote_id, status, attempt, idempotency_key, request_hash, created_at,"
+        " due_at, counted_usd, counted_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            task.id,
+            task.owner,
+            task.provider,
+            task.remote_id,
+            task.status,
+            task.attempt,
+            task.idempotency_key,
+            task.request_hash,
+            task.created_at,
+            due_at,
+            task.counted_usd,
+            task.counted_at,
+            task.model_dump_json(exclude_defaults=True),
+        ),
+    )
+
+
+def update(connection: sqlite3.Connection, task: Task, before: Task) -> None:
+    """Replace one row, comparing status and attempt with what was read.
+
+    A final task is never due. One that came to a new status is due at some time, even where it had been let be: an
+    answer may come late, from a process that no longer holds the task.
+    """
+    changed = connection.execute(
+        "UPDATE tasks SET status = ?, attempt = ?, remote_id = ?, counted_usd = ?, counted_at = ?, body = ?,"
+        " due_at = CASE WHEN ? THEN NULL WHEN status != ? THEN coalesce(due_at, ?) ELSE due_at END"
+        " WHERE id = ? AND status = ? AND attempt = ?",
+        (
+            task.status,
+            task.attempt,
+            task.remote_id,
+            task.counted_usd,
+            task.counted_at,
+            task.model_dump_json(exclude_defaults=True),
+            task.status.is_final,
+            task.status,
+            task.updated_at,
+            task.id,
+            before.status,
+            before.attempt,
+        ),
+    ).rowcount
+    if changed != 1:
+        raise StoreUnusable(f"task {task.id} changed under its own write lock")
+
+
+def read(connection: sqlite3.Connection, task_id: str) -> Task | None:
+    """One task, or None."""
+    row = connection.execute("SELECT body FROM tasks WHERE id = ?", (task_id,)).fetchone()
+    return parse(row) if row else None
+
+
+def parse(row: Sequence[str]) -> Task:
+    """A task from its row."""
+    return Task.model_validate_json(row[0])
+
+
+def marks(values: Sequence[object]) -> str:
+    """One placeholder for each value."""
+    return ", ".join("?" * len(values))
