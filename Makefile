@@ -9,12 +9,13 @@ STAMP := .venv/.installed
 PORT = 8701
 OPTIONS =
 
-.PHONY: help demo emulators test lint types imports docs docs-check tests check format bench snapshots clean
+.PHONY: help demo emulators soak test lint types imports docs docs-check tests check format bench snapshots clean
 
 help:
 	@echo "make demo        watch an MCP client make a video, without a key"
 	@echo "make emulators   run the emulated providers, to try every model by hand without a key"
 	@echo "make test        lint, types, import rules, documentation check, tests"
+	@echo "make soak        the long tests: kills, fuzzing, 10,000 tasks; about half an hour"
 	@echo "make docs        rewrite what is generated from the code"
 	@echo "make bench       measure, and write docs/performance.md"
 	@echo "make format      format the code"
@@ -53,6 +54,13 @@ docs-check: $(STAMP)
 
 tests: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+
+# the figures in docs/reliability.md are its output
+soak: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python -m crash --seeds 1,2,3 --processes 1,2 --stops 3 --write docs/reliability.json
+	PYTHONPATH=tests $(BIN)/python -m crash --strategies naive --jobs 60 --kills 5 --write docs/reliability.json
+	PYTHONPATH=tests $(BIN)/python -m soak --tasks 10000 --fuzz 5000 --write docs/reliability.json
+	$(BIN)/python -m keyframe_mcp.docs
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
