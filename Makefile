@@ -15,7 +15,7 @@ help:
 	@echo "make demo        watch an MCP client make a video, without a key"
 	@echo "make emulators   run the emulated providers, to try every model by hand without a key"
 	@echo "make test        lint, types, import rules, documentation check, tests"
-	@echo "make soak        the long tests: kills, fuzzing, 10,000 tasks; about half an hour"
+	@echo "make soak        the long tests: kills, fuzzing, 10,000 tasks; about ten minutes"
 	@echo "make docs        rewrite what is generated from the code"
 	@echo "make bench       measure, and write docs/performance.md"
 	@echo "make format      format the code"

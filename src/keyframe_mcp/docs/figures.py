@@ -29,21 +29,21 @@ CRASH = {
 
 def crash_figures(path: Path) -> str:
     """A row for every run of the server as it is."""
-    runs = [each for each in measured(path) if each.get("scenario") == "crash" and each.get("strategy") == "sound"]
+    runs = [each for each in measured(path) if each.get("strategy") == "sound"]
     rows = [[str(each[name]) for name in CRASH] for each in sorted(runs, key=order)]
     return table(list(CRASH.values()), rows) if rows else "Not measured yet: `make soak`."
 
 
 def self_proof(path: Path) -> str:
     """A row for every run of a server that submits in a way known to be wrong."""
-    runs = [each for each in measured(path) if each.get("scenario") == "crash" and each.get("strategy") != "sound"]
+    runs = [each for each in measured(path) if each.get("strategy", "sound") != "sound"]
     rows = [[str(each[name]) for name in ("strategy", *CRASH)] for each in sorted(runs, key=order)]
     return table(["Strategy", *CRASH.values()], rows) if rows else "Not measured yet: `make soak`."
 
 
 def other_figures(path: Path) -> str:
     """What the other long tests measured: a line each."""
-    runs = [each for each in measured(path) if each.get("scenario") != "crash"]
+    runs = [each for each in measured(path) if "strategy" not in each]
     lines = [f"* **{each['scenario']}**: {', '.join(map(worded, sorted(shown(each).items())))}" for each in runs]
     return "\n".join(sorted(lines)) if lines else "Not measured yet: `make soak`."
 
@@ -59,8 +59,8 @@ def order(figures: Figures) -> tuple[str, int, int]:
 
 
 def shown(figures: Figures) -> Figures:
-    """All but the name."""
-    return {name: value for name, value in figures.items() if name != "scenario"}
+    """All but the name, and what there was nothing to say of."""
+    return {name: value for name, value in figures.items() if name != "scenario" and value != ""}
 
 
 def worded(figure: tuple[str, str | int | float]) -> str:
