@@ -216,7 +216,7 @@ async def open_studio(
         store=store,
         intake=Intake(Choosing(catalog, {"paid"}, None), sources, budget),
         films=Films(sources, workshop, folder / "out"),
-        settling=Settling(catalog, store, budget, bulletin, clock),
+        settling=Settling({"paid": provider}, store, budget, bulletin, clock),
         budget=budget,
         bulletin=bulletin,
         clock=clock,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -141,6 +143,82 @@ def test_secrets_of_every_kind_are_blanked():
     )
     assert cleaned("see 7f0c1d2e3a, cut", "7f0c1d2e3a4b5c6d7e8f9a0b") == "see [key], cut"
     assert quoted("Somebody", "") == "Somebody gives no reason"
+
+
+@pytest.mark.parametrize(
+    "between", ["\u200b", "\u200d", "\u2060", "\u00ad", "\ufe0f", "\u3164", "\x00", "\x1b", "\ue000", "\n"]
+)
+def test_what_nobody_sees_hides_no_key(between: str):
+    for said in (between.join(KEY), KEY[:9] + between + KEY[9:], between.join(KEY.upper())):
+        assert cleaned(f"see {said} there", KEY) == "see [key] there"
+
+
+@pytest.mark.parametrize("written", ["&#{};", "&#x{:x};", "&#X{:04X};", "&#0{}", "\\u{:04x}", "%{:02x}", "%{:02X}"])
+def test_a_key_is_blanked_however_its_characters_are_written(written: str):
+    key = 'sk-0123<4&5"6789/ab'
+    spelled = "".join(written.format(ord(each)) for each in key)
+    mixed = "".join(written.format(ord(each)) if number % 2 else each for number, each in enumerate(key))
+
+    for said in (spelled, mixed, html.escape(key), "%" + key.encode().hex("%")):
+        assert cleaned(f"see {said} there", key) == "see [key] there"
+
+
+def test_words_stay_apart_where_a_line_ended_and_what_nobody_sees_is_dropped():
+    assert cleaned("one\ntwo\tthree\u2028four\x85five", KEY) == "one two three four five"
+    assert cleaned("fi\u00adve \u202esix\x1b[31m", KEY) == "five six[31m"
+
+
+async def test_an_id_that_holds_the_key_is_not_taken_for_one_and_the_job_stays_in_doubt(adapter: Reader):
+    for name, example in EXAMPLES.items():
+        for odd in (KEY, f"job-{KEY}-1", KEY.upper(), quote(f"{KEY}/", safe=""), KEY.encode().hex()):
+            body = {"id": odd, "status": "starting", "requestId": odd, "code": 200, "data": {"id": odd, "taskId": odd}}
+            for status in (200, 201, 502):
+                with pytest.raises((errors.UnexpectedReply, errors.SubmissionUncertain)) as caught:
+                    await adapter(name, reply(body, status)).submit(example.job)
+                assert not any(form in str(caught.value).casefold() for form in (KEY, KEY.encode().hex()))
+    with pytest.raises(errors.UnexpectedReply, match=r"its id holds the key it was sent, so it is not written down"):
+        await adapter("siliconflow", reply({"requestId": KEY})).submit(EXAMPLES["siliconflow"].job)
+
+
+async def test_a_short_key_is_in_many_an_id_by_chance(adapter: Reader):
+    job, body = EXAMPLES["siliconflow"].job, {"requestId": "latest-7"}
+    assert (await adapter("siliconflow", reply(body), key="test").submit(job)).remote_id == "latest-7"
+    with pytest.raises(errors.UnexpectedReply):
+        await adapter("siliconflow", reply({"requestId": "test"}), key="test").submit(job)
+
+
+async def test_an_id_that_only_begins_like_the_key_is_one(adapter: Reader):
+    job, body = EXAMPLES["siliconflow"].job, {"requestId": f"{KEY[:12]}-7"}
+    assert (await adapter("siliconflow", reply(body)).submit(job)).remote_id == f"{KEY[:12]}-7"
+
+
+@pytest.mark.parametrize(
+    "place", ["https://cdn/{}/x.mp4", "https://cdn/x.mp4?sig={}", "https://cdn/x.mp4#{}", "https://{}.cdn/x"]
+)
+@pytest.mark.parametrize(
+    "form", [KEY, KEY.upper(), KEY.encode().hex(), "".join(f"%{each:02x}" for each in KEY.encode())]
+)
+async def test_a_result_whose_address_holds_the_key_is_left_out_and_named(adapter: Reader, place: str, form: str):
+    address, sound = "https://" + place.format(form), "https://cdn/y.mp4"
+    report = await adapter("wavespeed", reply(wavespeed(outputs=[address, sound]))).check("j1")
+    assert report.outputs == (sound,)
+    assert report.warnings == ("1 of 2 outputs have the key in their address, which is neither kept nor fetched",)
+
+    report = await adapter("wavespeed", reply(wavespeed(outputs=[address]))).check("j1")
+    assert report.outputs == ()
+    assert report.failure is not None
+    assert report.failure.kind == "unexpected_reply"
+    assert "have the key in their address" in report.failure.message
+    assert form not in str(report)
+
+
+async def test_an_uploaded_picture_whose_address_holds_the_key_is_not_used(adapter: Reader, tmp_path: Path):
+    file = picture(tmp_path / "large.bmp", size=(800, 600))
+    ours = Picture.model_construct(file=str(file), content="0" * 64, mime_type="image/bmp", url=None)
+    body = {"code": 200, "data": {"download_url": f"https://cdn/{KEY}/a.bmp"}}
+    with pytest.raises(errors.UnexpectedReply, match="nothing was submitted") as caught:
+        await adapter("wavespeed", reply(body)).send(ours)
+    assert KEY not in str(caught.value)
 
 
 # The jobs a provider lists

@@ -5,18 +5,23 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+from anyio.abc import SocketAttribute, SocketStream
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from adapters import EXAMPLES, KEY, PROVIDERS, Example, Remote, connected, reply
 from keyframe_mcp import errors
 from keyframe_mcp.adapters import HTTP_DIALECTS
 from keyframe_mcp.adapters.base import Found
+from keyframe_mcp.adapters.connection import Connection
 from keyframe_mcp.adapters.dialect import Call, nested
 from keyframe_mcp.adapters.http import HttpAdapter
 from keyframe_mcp.settings import base_url_variable
@@ -343,6 +348,43 @@ async def test_an_input_that_travels_as_a_header_does(connect: Connect, example:
     await connect(remote).submit(replace(example.job, wire={**example.job.wire, "header:X-Deadline": "60s"}))
     assert remote.requests[0].headers["x-deadline"] == "60s"
     assert remote.calls == [as_asked(example.submit)]
+
+
+@dataclass
+class Counter:
+    """A server that keeps its connections open, and counts them."""
+
+    connections: int = 0
+
+    async def serve(self, stream: SocketStream) -> None:
+        """Answer every request of one connection."""
+        self.connections += 1
+        heard = BufferedByteReceiveStream(stream)
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.IncompleteRead):
+            async with stream:
+                while True:
+                    head = (await heard.receive_until(b"\r\n\r\n", 1 << 16)).decode().lower()
+                    await heard.receive_exactly(int(head.partition("content-length: ")[2].partition("\r")[0] or 0))
+                    await stream.send(b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"id": "job-1"}')
+
+
+async def test_what_is_paid_for_has_a_connection_of_its_own():
+    counter = Counter()
+    question, paid = Call(method="GET", path="/jobs"), Call(method="POST", path="/jobs", json={"prompt": "a"})
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, counter.serve)
+        port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - this is no Django
+        connection = Connection(f"http://127.0.0.1:{port}", {}, None)
+        with anyio.fail_after(10):
+            for _ in range(2):
+                await connection.ask(question)
+            assert counter.connections == 1, "the server was to keep connections"
+            for _ in range(2):
+                await connection.pay(paid)
+        await connection.aclose()
+        tasks.cancel_scope.cancel()
+
+    assert counter.connections == 3
 
 
 async def test_a_replicate_model_without_a_version_is_asked_for_by_its_path(tmp_path: Path):

@@ -14,9 +14,10 @@ from emulators.faults import Silence
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.adapters.base import Job
 from keyframe_mcp.engine import Caller
-from keyframe_mcp.engine.budget import NO_BUDGET, Budget
+from keyframe_mcp.engine.budget import NO_BUDGET, Budget, dollars
 from keyframe_mcp.engine.choosing import Choosing
 from keyframe_mcp.errors import BudgetExceeded, ContentRejected, ProviderBusy, SubmissionUncertain
+from keyframe_mcp.store import OverCap
 from keyframe_mcp.store.sqlite import SqliteStore
 from keyframe_mcp.task import Cost, Inputs, Mode, Status
 from studio import ME, Clock, ScriptedProvider, Studio, open_studio
@@ -222,7 +223,7 @@ def test_a_price_nobody_knows_is_refused_where_there_is_a_limit_and_counts_for_w
     for budget in (Budget(per_task=1), Budget(per_day=1), Budget(per_owner=1)):
         with pytest.raises(BudgetExceeded, match=r"the price is not known .*KEYFRAME_BUDGET_UNPRICED_USD"):
             budget.counts(nobody)
-    with pytest.raises(BudgetExceeded, match=r"would cost \$2"):
+    with pytest.raises(BudgetExceeded, match=r"counts for \$2 \(KEYFRAME_BUDGET_UNPRICED_USD\)"):
         Budget(per_task=1, unpriced_usd=2).counts(nobody)
 
 
@@ -254,12 +255,37 @@ def test_a_model_is_not_chosen_that_costs_more_than_a_video_may():
     assert "KEYFRAME_BUDGET_USD_PER_TASK" in warning
 
 
+@pytest.mark.parametrize(
+    ("usd", "words"),
+    [(0, "$0"), (0.00005, "$0.00005"), (1.1 + 2.2, "$3.3"), (1_234_567.5, "$1,234,567.5"), (1e9, "$1,000,000,000")],
+)
+def test_an_amount_is_written_out(usd: float, words: str):
+    assert dollars(usd) == words
+
+
+def test_only_what_fits_on_another_day_is_to_wait_for_it():
+    budget = Budget(per_day=3)
+
+    assert "wait until then" in str(budget.exceeded(OverCap("all", 1.0), 2.5, 0))
+    assert "wait" not in str(budget.exceeded(OverCap("all", 3.0), 3.5, 0))
+    assert "no day has enough for it" in str(budget.exceeded(OverCap("all", 3.0), 3.5, 0))
+    assert "wait" not in BudgetExceeded.fix
+
+
+def test_a_limit_for_a_day_is_not_said_to_have_chosen_the_model():
+    why = chosen(Budget(per_day=0, unpriced_usd=0), prompt="p").why
+
+    assert why.startswith("of ")
+    assert "within" not in why
+    assert "at a known price" in chosen(Budget(per_day=0), prompt="p").why
+
+
 def test_a_drawing_that_is_used_for_want_of_money_says_so():
     choice = chosen(Budget(per_task=0), prompt="p")
 
     assert choice.listed.id == "local/morph"
     (warning,) = choice.warnings
-    assert "within the budget" in warning
+    assert "within the limit for one video" in warning
     assert "wavespeed/" in warning
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from emulators.faults import Answer
 from emulators.replicate import Replicate
 from emulators.results import MP4
 from emulators.siliconflow import SiliconFlow
-from keyframe_mcp.adapters.base import Found, Job, Report
-from keyframe_mcp.engine.circuit import FAILURES, Circuit, Circuits
+from keyframe_mcp.adapters.base import Found, Job, Report, Sent
+from keyframe_mcp.engine.circuit import FAILURES, UNREACHED, Circuit, Circuits, Watched
 from keyframe_mcp.engine.pace import PACE
 from keyframe_mcp.errors import (
     CredentialRefused,
@@ -25,7 +26,7 @@ from keyframe_mcp.errors import (
     SubmissionUncertain,
     UnexpectedReply,
 )
-from keyframe_mcp.task import Inputs, Mode, Status, Task
+from keyframe_mcp.task import Inputs, Mode, Picture, Status, Task
 from studio import ME, ScriptedProvider, Studio, open_server_inside, open_studio, picture
 
 NOW = 1_000_000.0
@@ -119,6 +120,35 @@ def test_a_clock_that_is_set_back_does_not_lengthen_the_pause():
 
     assert circuit.enter(NOW - 86_400) == 15
     assert circuit.enter(NOW - 86_400 + 15) == 0
+
+
+def unreached(circuit: Circuit, times: int) -> Circuit:
+    """A circuit that was tried so often with a question that failed, each time as soon as it could be."""
+    now = NOW
+    for _ in range(times):
+        now += circuit.enter(now)
+        assert circuit.enter(now) == 0
+        circuit.failed(now, within=30)
+        circuit.unreached()
+    return circuit
+
+
+def test_a_question_that_fails_until_the_pause_is_longest_leaves_the_try_to_a_submission():
+    assert [unreached(failing(), times).dares() for times in range(7)] == [False] * 5 + [True] * 2
+
+
+def test_after_each_such_submission_the_question_is_asked_twice_as_often_for_up_to_two_hours():
+    circuit, asked = failing(), list[int]()
+    for _ in range(5):
+        asked.append(0)
+        while not circuit.dares():
+            circuit.unreached()
+            asked[-1] += 1
+
+    assert asked == [5, 10, 20, 24, 24]
+    circuit.unreached()
+    circuit.heard()
+    assert [unreached(circuit, 1).dares() for _ in range(6)] == [False] * 4 + [True, False]
 
 
 def test_every_provider_has_its_own():
@@ -302,6 +332,55 @@ async def test_submissions_that_time_out_a_few_at_a_time_count_and_the_try_is_no
         assert (await studio.store.get(task_id)).status is Status.RUNNING
 
 
+async def waited_for(studio: Studio, task_id: str, hours: float) -> Task:
+    """A task after so long, or as soon as it is no longer queued."""
+    end = studio.clock.now + hours * 3600
+    while (task := await studio.store.get(task_id)).status is Status.QUEUED and studio.clock.now < end:
+        delay = await studio.steps.advance(task_id)
+        studio.clock.now += delay or 1
+    return task
+
+
+async def test_a_harmless_question_that_is_broken_for_good_does_not_keep_jobs_from_being_sent(tmp_path: Path):
+    provider = ScriptedProvider(on_submit=lambda _: DOWN, on_reach=lambda: DOWN)
+    async with open_studio(tmp_path, provider) as studio:
+        (task_id,) = await running(studio)
+        for _ in range(FAILURES - 1):
+            await studio.steps.advance(task_id)
+        provider.on_submit = lambda job: job.task_id
+
+        assert (await waited_for(studio, task_id, 0.5)).status is Status.RUNNING
+        assert (len(provider.jobs), provider.reached) == (FAILURES + 1, 5)
+        (other,) = await running(studio)
+        assert (await studio.store.get(other)).status is Status.RUNNING
+
+
+async def test_few_jobs_are_sent_into_the_dark_while_nothing_works(tmp_path: Path):
+    provider = ScriptedProvider(on_submit=lambda _: DOWN, on_reach=lambda: DOWN)
+    async with open_studio(tmp_path, provider) as studio:
+        (task_id,) = await running(studio)
+
+        assert (await waited_for(studio, task_id, 8)).status is Status.QUEUED
+        assert len(provider.jobs) == FAILURES + 4
+
+
+async def test_when_one_job_is_the_try_the_others_wait(tmp_path: Path):
+    provider = ScriptedProvider(on_submit=lambda _: SubmissionUncertain(), on_reach=lambda: DOWN)
+    async with open_studio(tmp_path, provider) as studio:
+        ids = await running(studio, FAILURES + 3)
+        waiting = ids[FAILURES:]
+        for _ in range(200):
+            studio.clock.now += 10
+            for each in waiting:
+                await studio.steps.advance(each)
+            if len(provider.jobs) > FAILURES:
+                break
+
+        assert len(provider.jobs) == FAILURES + 1
+        statuses = sorted([(await studio.store.get(each)).status for each in waiting])
+        assert statuses == [Status.QUEUED, Status.QUEUED, Status.UNKNOWN]
+
+
 async def between_pictures(studio: Studio, count: int) -> None:
     """The first step of tasks that have pictures of their own."""
     for number in range(count):
@@ -323,6 +402,79 @@ async def test_a_picture_that_needs_no_upload_is_no_answer(tmp_path: Path):
         await between_pictures(studio, FAILURES + 2)
 
         assert len(studio.provider.jobs) == FAILURES
+
+
+async def test_an_answered_upload_is_as_good_a_try_as_a_harmless_question(tmp_path: Path):
+    async with open_studio(tmp_path, ScriptedProvider(on_reach=lambda: DOWN)) as studio:
+        await break_down(studio)
+        studio.clock.now += PACE.pause
+        await between_pictures(studio, 1)
+
+        assert (len(studio.provider.sent), studio.provider.reached, len(studio.provider.jobs)) == (2, 0, 1)
+
+
+@pytest.mark.parametrize(
+    "text", [lambda _: "data:image/png;base64,AAAA", lambda picture: picture.url], ids=["inline", "a URL"]
+)
+async def test_a_picture_that_was_not_uploaded_is_no_try(tmp_path: Path, text: Callable[[Picture], str]):
+    provider = ScriptedProvider(on_reach=lambda: DOWN, on_send=lambda picture: Sent(text=text(picture)))
+    circuit, pace = failing(), PACE
+    watched = Watched(provider, circuit, lambda: NOW + pace.pause, pace, "it")
+    await watched.send(Picture.model_construct(url="https://somewhere.test/a.png"))
+
+    assert circuit.is_open
+
+
+async def test_a_price_that_was_told_is_as_good_a_try_as_a_harmless_question(tmp_path: Path):
+    async with open_studio(tmp_path, ScriptedProvider(on_reach=lambda: DOWN)) as studio:
+        waits = await studio.start()
+        await break_down(studio)
+        studio.provider.on_quote = lambda _: 0.5
+        studio.clock.now += PACE.pause
+        await studio.steps.advance(waits)
+
+        assert (studio.provider.reached, len(studio.provider.jobs)) == (0, 1)
+
+
+async def test_prices_that_are_told_do_not_hide_submissions_that_fail(tmp_path: Path):
+    provider = ScriptedProvider(on_submit=lambda _: SubmissionUncertain(), on_quote=lambda _: 0.5)
+    async with open_studio(tmp_path, provider) as studio:
+        await running(studio, FAILURES + 2)
+
+        assert len(provider.jobs) == FAILURES
+
+
+async def test_a_step_that_had_begun_before_it_was_left_alone_gives_no_second_one_the_try(tmp_path: Path):
+    circuit, now = Circuit(PACE), NOW
+    early, trying = (Watched(ScriptedProvider(), circuit, lambda: now, PACE, "it") for _ in range(2))
+    assert early.wait() == 0
+    for _ in range(FAILURES):
+        circuit.failed(NOW, within=30)
+    now = NOW + PACE.pause
+    assert trying.wait() == 0
+    early.leave()
+
+    assert circuit.enter(now) > 0
+    trying.leave()
+    assert circuit.enter(now) == 0
+
+
+async def test_steps_that_had_begun_before_it_was_left_alone_are_no_tries():
+    provider, circuit = ScriptedProvider(on_reach=lambda: DOWN), Circuit(PACE)
+    early = [Watched(provider, circuit, lambda: NOW, PACE, "it") for _ in range(UNREACHED + 1)]
+    assert not any(each.wait() for each in early)
+    for _ in range(FAILURES):
+        circuit.failed(NOW, within=30)
+    job = Job(task_id="kf_1", attempt=1, model="film-v1", mode=Mode.T2V, wire={})
+    for each in early[:UNREACHED]:
+        with pytest.raises(ProviderUnavailable):
+            await each.submit(job)
+    assert not circuit.dares()
+
+    unreached(circuit, UNREACHED)
+    with pytest.raises(ProviderUnavailable):
+        await early[-1].submit(job)
+    assert (provider.reached, provider.jobs) == (UNREACHED + 1, [])
 
 
 @pytest.mark.parametrize(

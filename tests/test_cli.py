@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from emulators.faults import Reset
+from emulators.faults import Reset, Silence
 from emulators.siliconflow import SiliconFlow
+from emulators.wavespeed import WaveSpeed
 from keyframe_mcp.app import Application
 from keyframe_mcp.cli import COMMANDS
 from keyframe_mcp.cli.session import ME as PERSON
+from keyframe_mcp.cli.session import described, exit_code, going_on
+from keyframe_mcp.errors import BudgetExceeded, ProviderBusy
 from keyframe_mcp.store.sqlite import SqliteStore
-from keyframe_mcp.task import Cost, Inputs, Mode, Status, Task
+from keyframe_mcp.task import Cost, Failure, Inputs, Mode, Output, Status, Task
 from ledger import Clock, a_task, moved
 from studio import open_server_inside, picture
 from test_stdio import environment
@@ -136,6 +140,7 @@ def test_a_person_is_told_where_the_video_is_and_what_it_is_not(tmp_path: Path):
         (("generate", "t2v", "--prompt", "a", "--wait", "nan"), 2, "--wait"),
         (("demo", "--output", "/proc/keyframe"), 3, "cannot be written"),
         (("serve", "--port", "9999"), 2, "need --transport"),
+        (("generate", "t2v", "--prompt", "a", "--seed", "3"), 2, "or pass --no-strict to drop it"),
         (("serv",), 2, "No such command"),
     ],
 )
@@ -254,6 +259,16 @@ def test_the_demo_shows_the_whole_story(tmp_path: Path):
     }
 
 
+async def test_the_demo_pays_nobody_whatever_keys_there_are(tmp_path: Path):
+    async with WaveSpeed() as provider:
+        keys = {"KEYFRAME_WAVESPEED_BASE_URL": provider.base_url, "WAVESPEED_API_KEY": provider.key}
+        shown = await anyio.to_thread.run_sync(partial(run, tmp_path, "demo", "--output", "here", **keys))
+
+        assert shown.returncode == 0, shown.stderr
+        assert "local/morph" in shown.stdout
+        assert provider.requests == []
+
+
 def test_a_dry_run_shows_the_request_and_the_price_and_makes_nothing(tmp_path: Path):
     arguments = ("generate", "t2v", "--prompt", "hello", "--duration", "2", "--dry-run")
     limit = {"KEYFRAME_BUDGET_USD_PER_DAY": "7.5"}
@@ -262,6 +277,8 @@ def test_a_dry_run_shows_the_request_and_the_price_and_makes_nothing(tmp_path: P
     assert (shown.returncode, as_json.returncode) == (0, 0), shown.stderr + as_json.stderr
     for words in ("Dry run: local/storyboard", "Nothing was written or sent", "prompt = hello", "left today $7.5"):
         assert words in shown.stdout
+    assert "no spending limit" not in shown.stdout.lower()
+    assert "No spending limit is set." in run(tmp_path, *arguments).stdout
     told = json.loads(as_json.stdout)
     assert (told["status"], told["wire"]["duration"], told["cost"]["estimated_usd"]) == ("dry_run", 2, 0)
     assert "No tasks yet" in run(tmp_path, "task").stdout
@@ -276,7 +293,7 @@ async def test_a_task_is_given_up_by_hand_and_counts_as_the_person_says(tmp_path
     assert "It is over" in done.stdout
     assert "counts as $0 spent" in done.stdout
     assert (await kept(tmp_path, task_id)).status is Status.FAILED
-    again = run(tmp_path, *command)
+    again = run(tmp_path, "task", task_id, "--give-up")
     assert again.returncode == 2
     assert "is failed; only one that is unknown" in again.stderr
 
@@ -285,8 +302,9 @@ async def test_paying_again_needs_a_yes(tmp_path: Path):
     task_id = await unknown_in(tmp_path)
     refused = run(tmp_path, "task", task_id, "--resubmit")
     assert refused.returncode == 2
-    for words in ("siliconflow again, for $0.6", "add --yes"):
+    for words in ("siliconflow again, for $0.6", "A person has to decide", "for scripts of that person's own"):
         assert words in refused.stderr
+    assert "add --yes" not in refused.stderr
     assert (await kept(tmp_path, task_id)).status is Status.UNKNOWN
 
     done = run(tmp_path, "task", task_id, "--resubmit", "--yes", "--json")
@@ -329,7 +347,7 @@ async def test_resubmitting_beyond_the_budget_is_refused_in_words(tmp_path: Path
     task_id = await unknown_in(tmp_path)
     done = run(tmp_path, "task", task_id, "--resubmit", "--yes", KEYFRAME_BUDGET_USD_PER_DAY="1")
 
-    assert done.returncode == 2
+    assert done.returncode == 6
     assert "$0.4 is left" in done.stderr
     assert (await kept(tmp_path, task_id)).status is Status.UNKNOWN
 
@@ -339,6 +357,7 @@ async def test_what_is_unknown_stands_out_in_the_list_and_says_what_to_do(tmp_pa
     listed, shown = run(tmp_path, "task"), run(tmp_path, "task", task_id)
 
     assert f"{task_id} !unknown" in listed.stdout
+    assert " $0.6  a fox" in listed.stdout
     assert f"keyframe-mcp task {task_id}" in listed.stdout
     for words in (f"task {task_id} --attach JOB_ID", "--resubmit", "--give-up"):
         assert words in shown.stdout
@@ -365,7 +384,8 @@ async def test_a_job_a_person_found_is_followed_by_the_server_that_runs(tmp_path
             assert task.status is Status.UNKNOWN
             (job,) = provider.jobs
 
-            done = await anyio.to_thread.run_sync(partial(run, tmp_path, "task", task.id, "--attach", job.id))
+            attach = partial(run, tmp_path, "task", task.id, "--attach", job.id, **chosen)
+            done = await anyio.to_thread.run_sync(attach)
             assert done.returncode == 0, done.stderr
             assert f"Job {job.id} of siliconflow is followed" in done.stdout
             assert (await last_word(application, task.id, Status.SUCCEEDED)).status is Status.SUCCEEDED
@@ -390,3 +410,133 @@ async def test_what_is_sent_again_can_be_waited_for_without_a_server(tmp_path: P
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["status"] == "succeeded"
         assert len(provider.jobs) == 1
+
+
+def of_siliconflow(provider: SiliconFlow, **more: str) -> dict[str, str]:
+    """The variables that lead to an emulated provider."""
+    chosen = {"KEYFRAME_SILICONFLOW_BASE_URL": provider.base_url, "SILICONFLOW_API_KEY": provider.key}
+    return chosen | {"KEYFRAME_ALLOW_LOOPBACK": "1"} | more
+
+
+PAID = ("generate", "t2v", "--prompt", "a heron", "--model", "siliconflow/wan2.2-t2v")
+
+
+async def test_what_is_still_to_be_sent_says_what_goes_on_and_what_stops_it(tmp_path: Path):
+    async with SiliconFlow() as provider:
+        chosen = of_siliconflow(provider)
+        left = await anyio.to_thread.run_sync(partial(run, tmp_path, *PAID, "--wait", "0", **chosen))
+
+        task_id = left.stdout.split()[0]
+        assert left.returncode == 0, left.stderr
+        assert "It is still to be sent, and is paid then." in left.stdout
+        for words in ("--wait 1800", "--cancel"):
+            assert f"keyframe-mcp task {task_id} {words}" in left.stdout
+        assert provider.jobs == []
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (Status.SUBMITTING, "It is being sent to siliconflow, whose answer is still to come."),
+        (Status.RUNNING, "It was sent to siliconflow, and is followed until it is done."),
+        (Status.SAVING, "It is made, and still to be brought here."),
+    ],
+)
+def test_what_is_not_done_says_how_far_it_is_and_how_it_goes_on(status: Status, words: str):
+    task = a_task(status=status, provider="siliconflow")
+
+    assert going_on(task).startswith(words)
+    assert f"keyframe-mcp task {task.id} --wait 1800" in going_on(task)
+    assert ("--cancel" in going_on(task)) == (status is not Status.SAVING)
+    assert "--cancel" not in going_on(task.model_copy(update={"cancel_requested": True}))
+
+
+async def test_trouble_on_the_way_never_reads_like_advice_to_pay_again(tmp_path: Path):
+    task_id = await unknown_in(tmp_path)
+    store = SqliteStore(tmp_path / "state" / "tasks.db", Clock())
+    try:
+        failure = Failure.of(ProviderBusy("it is busy"))
+        await store.move(task_id, of={Status.UNKNOWN}, to=Status.QUEUED, changes={"failure": failure})
+    finally:
+        await store.aclose()
+    async with SiliconFlow() as provider:
+        shown = await anyio.to_thread.run_sync(partial(run, tmp_path, "task", task_id, **of_siliconflow(provider)))
+
+    assert "provider_busy: it is busy" in shown.stdout
+    assert "it goes on by itself. Do not start it again" in shown.stdout
+    assert "another model" not in shown.stdout
+
+
+async def test_leaving_while_a_job_is_being_sent_says_what_is_waited_for(tmp_path: Path):
+    async with SiliconFlow() as provider:
+        provider.next("submit", Silence(recorded=True))
+        command = [sys.executable, "-m", "keyframe_mcp", *PAID, "--wait", "1"]
+        variables = environment(tmp_path) | of_siliconflow(provider)
+        async with await anyio.open_process(command, env=variables, cwd=tmp_path) as process:
+            assert process.stderr is not None
+            heard = b""
+            with anyio.fail_after(60):
+                async for piece in process.stderr:
+                    heard += piece
+                    if b"in doubt" in heard:
+                        provider.release()
+                await process.wait()
+
+        assert (
+            b"waiting for the provider's answer to a job that is being sent; stopping now leaves it in doubt" in heard
+        )
+        assert len(provider.jobs) == 1
+        (task,) = json.loads((await anyio.to_thread.run_sync(partial(run, tmp_path, "task", "--json"))).stdout)["tasks"]
+        assert task["status"] == "running"
+
+
+async def test_what_is_unknown_cannot_be_cancelled_and_says_who_settles_it(tmp_path: Path):
+    task_id = await unknown_in(tmp_path)
+    done = run(tmp_path, "task", task_id, "--cancel")
+
+    assert done.returncode == 4
+    assert f"Task {task_id} cannot be cancelled: nobody knows whether siliconflow has the job." in done.stderr
+    assert f"keyframe-mcp task {task_id} --attach JOB_ID" in done.stdout
+    assert (await kept(tmp_path, task_id)).status is Status.UNKNOWN
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",), ("--dry-run", "--json")])
+async def test_what_is_too_dear_has_one_exit_code(tmp_path: Path, dry: tuple[str, ...]):
+    async with SiliconFlow() as provider:
+        limits = {"KEYFRAME_BUDGET_USD_PER_DAY": "1", "KEYFRAME_BUDGET_UNPRICED_USD": "1.5"}
+        chosen = of_siliconflow(provider, **limits)
+        done = await anyio.to_thread.run_sync(partial(run, tmp_path, *PAID, *dry, **chosen))
+
+        assert done.returncode == 6, done.stderr
+        assert "$1.5" in done.stdout + done.stderr
+        assert provider.jobs == []
+
+
+def test_a_quote_that_is_too_dear_has_the_same_exit_code():
+    task = a_task(status=Status.FAILED, failure=Failure.of(BudgetExceeded("too dear")))
+
+    assert exit_code([task]) == 6
+    assert exit_code([task.model_copy(update={"failure": Failure.of(ProviderBusy())})]) == 1
+
+
+async def test_a_dry_run_tells_what_is_sent_from_what_is_left_to_the_model(tmp_path: Path):
+    async with SiliconFlow() as provider:
+        chosen = of_siliconflow(provider, KEYFRAME_BUDGET_USD_PER_DAY="5", KEYFRAME_BUDGET_UNPRICED_USD="1.5")
+        shown = await anyio.to_thread.run_sync(partial(run, tmp_path, *PAID, "--dry-run", **chosen))
+        dear = chosen | {"KEYFRAME_BUDGET_USD_PER_TASK": "1"}
+        refused = await anyio.to_thread.run_sync(partial(run, tmp_path, *PAID, "--dry-run", **dear))
+
+    lines = shown.stdout.splitlines()
+    assert "at a price that is not known and counts for $1.5 (KEYFRAME_BUDGET_UNPRICED_USD)" in lines[0]
+    assert lines.index("Sent:") < lines.index("  prompt = a heron") < lines.index("Price and limits:")
+    assert "  image_size = 1280x720 (a default)" in lines
+    assert refused.stdout.startswith("Refused: this counts for $1.5 (KEYFRAME_BUDGET_UNPRICED_USD)")
+    assert "within" not in refused.stdout.splitlines()[0]
+
+
+def test_a_result_that_was_not_copied_is_shown_with_its_end():
+    until = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
+    left = Output(url="https://provider.test/film.mp4", expires_at=until, kept=False)
+
+    assert described(left) == "https://provider.test/film.mp4 (not copied, works until 2026-11-21 17:00 UTC)"
+    assert described(left.model_copy(update={"expires_at": None})) == "https://provider.test/film.mp4 (not copied)"

@@ -300,13 +300,42 @@ async def test_without_a_limit_the_doctor_says_so(tmp_path: Path):
     done = await doctor(tmp_path, "--json")
 
     (budget,) = [each for each in json.loads(done.stdout) if each["about"] == "budget"]
-    assert budget["ok"] is True
+    assert budget["ok"] is None
     assert budget["found"] == "no limit is set; $0 counted today (UTC)"
+    assert "KEYFRAME_BUDGET_USD_PER_TASK=1" in budget["advice"]
+    assert "ok  budget" not in (await doctor(tmp_path)).stdout
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (
+            {"PER_TASK": "1", "UNPRICED": "2"},
+            "UNPRICED_USD ($2) is more than KEYFRAME_BUDGET_USD_PER_TASK ($1): videos",
+        ),
+        ({"UNPRICED": "2"}, "KEYFRAME_BUDGET_UNPRICED_USD limits nothing by itself"),
+        ({"PER_TASK": "9", "PER_DAY": "5"}, "PER_TASK ($9) is more than KEYFRAME_BUDGET_USD_PER_DAY ($5)"),
+    ],
+)
+async def test_amounts_that_do_not_go_together_are_pointed_out(tmp_path: Path, limits: dict[str, str], words: str):
+    names = {"UNPRICED": "KEYFRAME_BUDGET_UNPRICED_USD"}
+    given = {names.get(name, f"KEYFRAME_BUDGET_USD_{name}"): usd for name, usd in limits.items()}
+    done = await doctor(tmp_path, **given)
+
+    assert done.returncode == 0
+    assert words in done.stdout
+
+
+async def test_large_and_small_amounts_are_written_out(tmp_path: Path):
+    done = await doctor(tmp_path, KEYFRAME_BUDGET_USD_PER_DAY="12345678", KEYFRAME_BUDGET_USD_PER_TASK="0.00005")
+
+    assert "$0.00005 a video; $12,345,678 a day, $12,345,678 left" in done.stdout
 
 
 async def test_a_bad_limit_is_named_before_anything_is_examined(tmp_path: Path):
     done = await doctor(tmp_path, KEYFRAME_WAVESPEED_AT_ONCE="many", KEYFRAME_BUDGET_USD_PER_DAY="nan")
 
     assert done.returncode == 3
+    lines = done.stderr.splitlines()
     for words in ("KEYFRAME_WAVESPEED_AT_ONCE=many", "KEYFRAME_BUDGET_USD_PER_DAY=nan"):
-        assert words in done.stderr
+        assert len([line for line in lines if line.strip().startswith(words)]) == 1

@@ -14,7 +14,7 @@ from keyframe_mcp.task import Inputs, Mode
 from studio import ME, Studio, open_server_inside, open_studio, picture
 from systems import open_systems
 from test_budget import VIDEO, Budget
-from test_tools import ask, client_in, refused
+from test_tools import ask, client_in, refused, said
 
 VISITOR = Caller(owner="visitor", may_name_files=False)
 
@@ -108,7 +108,7 @@ async def test_within_a_limit_another_model_is_chosen_and_the_dearer_one_named_w
     assert told["model"] != usual["model"]
     assert told["cost"]["estimated_usd"] <= most
     assert (told["budget"]["fits"], told["budget"]["per_task_usd"]) == (True, most)
-    assert "within the budget" in told["why"]
+    assert "within the limit for one video" in told["why"]
     (about,) = [warning for warning in told["warnings"] if usual["model"] in warning]
     assert f"this would cost ${usual['cost']['estimated_usd']:g}" in about
 
@@ -189,3 +189,28 @@ async def test_nothing_is_counted_for_a_dry_run(tmp_path: Path):
         assert await store.counted(0) == 0
         with pytest.raises(InvalidInput):
             await application.engine.rehearse(ME, Inputs(mode=Mode.T2V))
+
+
+async def test_only_a_provider_that_quotes_is_said_to_name_its_own_price(tmp_path: Path):
+    async with open_systems(tmp_path, KEYFRAME_BUDGET_USD_PER_DAY="9", KEYFRAME_BUDGET_UNPRICED_USD="1") as systems:
+        paid = await systems.call("generate_t2v", prompt="p", model="wavespeed/wan-2.1-t2v-720p", dry_run=True)
+        plain = await systems.call("generate_t2v", prompt="p", model="siliconflow/wan2.2-t2v", dry_run=True)
+
+        quote = "WaveSpeedAI names its own price before the job is sent; the limits are held against that again"
+        assert paid["quote"] == quote
+        assert "quote" not in plain
+        assert (plain["budget"]["counts_usd"], "counts_usd" in paid["budget"]) == (1, False)
+        assert systems.wavespeed.requests == []
+
+
+async def test_a_dry_run_says_first_what_would_refuse_it_and_says_where_there_is_no_limit(tmp_path: Path):
+    asked = {"prompt": "p", "model": "siliconflow/wan2.2-t2v", "dry_run": True}
+    async with open_systems(tmp_path, KEYFRAME_BUDGET_USD_PER_DAY="5") as systems:
+        refusal = await systems.client.call_tool("generate_t2v", asked)
+    async with open_systems(tmp_path) as systems:
+        free = await systems.client.call_tool("generate_t2v", asked)
+
+    assert said(refusal).startswith("Refused: the price is not known")
+    assert "No spending limit is set." in said(free)
+    assert "No spending limit is set." in str((free.structured_content or {})["next_step"])
+    assert "No spending limit" not in said(refusal)

@@ -175,16 +175,17 @@ async def test_a_result_that_is_no_video_fails_and_leaves_no_file(tmp_path: Path
         assert task.status is Status.FAILED
         assert task.failure is not None
         assert task.failure.kind == "unexpected_reply"
-        assert not (tmp_path / "out").exists()
+        assert list((tmp_path / "out").iterdir()) == []
 
 
 async def test_an_unwritable_output_folder_keeps_the_result_until_it_is_mended(tmp_path: Path):
     async with open_studio(tmp_path) as studio:
-        (tmp_path / "out").write_text("a file where the folder should be")
         made = await studio.clip()
         studio.provider.on_check = lambda _: done(made)
         task_id = await studio.start()
         await studio.steps.advance(task_id)
+        (tmp_path / "out").rmdir()
+        (tmp_path / "out").write_text("a file where the folder should be")
         await studio.steps.advance(task_id)
 
         assert await studio.steps.advance(task_id) == 15
@@ -204,7 +205,7 @@ async def test_a_process_killed_between_moving_the_file_and_saying_so_loses_noth
         task_id = await studio.start()
         await studio.steps.advance(task_id)
         await studio.steps.advance(task_id)
-        (tmp_path / "out").mkdir()
+        (tmp_path / "out").mkdir(exist_ok=True)
         made.rename(tmp_path / "out" / f"{task_id}.mp4")
 
         await studio.steps.advance(task_id)

@@ -187,8 +187,8 @@ async def test_a_task_of_unknown_fate_says_what_to_look_for_and_what_to_do_then(
         failure = (await studio.store.get(task_id)).failure
         assert failure is not None
         assert not failure.retryable
-        assert "film-v1 job of 1970-01-12 13:46:40 UTC in the job list of A provider that bills" in failure.fix
-        for way in ("--attach JOB_ID", "--resubmit", "--give-up"):
+        assert "a job of film-v1, sent at 1970-01-12 13:46:40 UTC" in failure.fix
+        for way in ("--attach JOB_ID", "--resubmit", "--give-up", "a heron takes off"):
             assert way in failure.fix
         assert task_id in failure.fix
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 from adapters import EXAMPLES, Remote, connected, reply
@@ -103,3 +105,14 @@ async def test_a_job_that_came_too_late_waits_its_turn_again_under_the_same_name
         await studio.steps.advance(task_id)
         task = await studio.store.get(task_id)
         assert (task.status, task.remote_id, task.attempt) == (Status.RUNNING, "remote-2", 2)
+
+
+async def test_a_clock_that_is_set_back_opens_no_fence():
+    async with Replicate() as provider:
+        connection = Connection(provider.base_url, {"Authorization": f"Bearer {provider.key}"}, None)
+        call = Call(method="POST", path="/predictions", json={"version": "a" * 64, "input": {}})
+        with pytest.raises(NotSent, match="held up"):
+            await connection.pay(call, Fence(math.inf, lambda: 0.0, anyio.current_time() - 1))
+        await connection.aclose()
+
+        assert provider.requests == []

@@ -486,7 +486,7 @@ async def test_compressed_content_is_not_unpacked(site: Site, encoding: str):
     assert "sends compressed content" in await refusal(site.url())
 
 
-@pytest.mark.parametrize("status", ["204 No Content", "206 Partial", "401 Unauthorized", "404 Not Found", "500 Oops"])
+@pytest.mark.parametrize("status", ["204 No Content", "401 Unauthorized", "404 Not Found", "500 Oops"])
 async def test_any_answer_but_the_file_is_refused(site: Site, status: str):
     site.answers["/fox.png"] = response(b"", status)
 
@@ -566,6 +566,7 @@ async def test_with_a_limit_on_silence_a_dripping_server_is_given_up_on_all_the_
 FILM = bytes(range(256)) * 1000
 TAG = 'ETag: "film-1"'
 DATES = ("Last-Modified: Fri, 20 Nov 2026 10:00:00 GMT", "Date: Sat, 21 Nov 2026 10:00:00 GMT")
+LATER = "Last-Modified: Sat, 21 Nov 2026 09:00:00 GMT"
 
 
 def whole(has: int, *headers: str, of: bytes = FILM) -> bytes:
@@ -578,6 +579,16 @@ def rest(start: int, stop: int = len(FILM), *headers: str, range_: str | None = 
     named = range_ or f"bytes {start}-{len(FILM) - 1}/{len(FILM)}"
     answer = response(FILM[start:], "206 Partial Content", f"Content-Range: {named}", *headers)
     return answer[: stop - len(FILM) or None]
+
+
+def tagged(start: int, range_: str | None = None) -> bytes:
+    """The same of the file that `TAG` names."""
+    return rest(start, len(FILM), TAG, range_=range_)
+
+
+REST = "Content-Range: bytes 100000-255999/256000"
+ENDLESS = f"HTTP/1.1 206 Partial Content\r\n{TAG}\r\n{REST}\r\nConnection: close\r\n\r\n".encode() + bytes(3_000_000)
+"""A rest that goes on and on, and would be more than may come."""
 
 
 def in_turn(*answers: bytes) -> Answer:
@@ -602,14 +613,38 @@ async def broken_film(site: Site, *answers: bytes, **how: object) -> Unfetchable
 
 
 async def test_a_file_that_broke_off_is_gone_on_with(site: Site):
-    assert await film(site, whole(100_000, TAG), rest(100_000, 150_001, TAG), rest(150_001)) == FILM
+    assert await film(site, whole(100_000, TAG), rest(100_000, 150_001, TAG), rest(150_001, len(FILM), TAG)) == FILM
     assert site.heard("range") == ["bytes=100000-", "bytes=150001-"]
     assert site.heard("if-range") == ['"film-1"'] * 2
 
 
 async def test_without_a_tag_a_date_tells_that_it_is_still_the_same_file(site: Site):
-    assert await film(site, whole(100_000, *DATES), rest(100_000, len(FILM), 'ETag: "new"')) == FILM
-    assert site.heard("if-range") == ["Fri, 20 Nov 2026 10:00:00 GMT"]
+    assert await film(site, whole(100_000, *DATES), rest(100_000)) == FILM
+    assert await film(site, whole(100_000, *DATES), rest(100_000, len(FILM), *DATES)) == FILM
+    assert site.heard("if-range") == ["Fri, 20 Nov 2026 10:00:00 GMT"] * 2
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (DATES, (LATER, DATES[1])),
+        (DATES, (*DATES, 'ETag: "film-2"')),
+        (DATES, ('ETag: "film-2"',)),
+        (DATES, ("Last-Modified: yesterday",)),
+        ((TAG, *DATES), DATES),
+        ((TAG, *DATES), (TAG, LATER)),
+        ((TAG,), ()),
+        ((TAG,), ('ETag: W/"film-1"',)),
+        ((TAG,), ('ETag: "film-2"',)),
+    ],
+)
+async def test_a_rest_that_may_be_of_another_file_is_not_taken(
+    site: Site, first: tuple[str, ...], then: tuple[str, ...]
+):
+    error = await broken_film(site, whole(100_000, *first), rest(100_000, len(FILM), *then))
+
+    assert error.passing
+    assert "another part than the missing one" in str(error)
 
 
 async def test_a_connection_that_is_reset_is_trouble_like_one_that_ends(site: Site):
@@ -630,7 +665,7 @@ async def test_after_a_reset_a_file_is_gone_on_with(site: Site):
     async def answer(write: Write) -> None:
         asked_for.extend(site.heard("range"))
         start = int(asked_for[0].removeprefix("bytes=").removesuffix("-")) if asked_for else 0
-        await write(rest(start) if asked_for else redirect("/short.mp4"))
+        await write(rest(start, len(FILM), TAG) if asked_for else redirect("/short.mp4"))
 
     site.answers["/film.mp4"] = answer
 
@@ -641,7 +676,7 @@ async def test_after_a_reset_a_file_is_gone_on_with(site: Site):
 async def test_a_server_that_falls_silent_in_the_middle_is_asked_for_the_rest(site: Site):
     async def stalls(write: Write) -> None:
         if site.heard("range"):
-            await write(rest(100_000))
+            await write(rest(100_000, len(FILM), TAG))
         else:
             await write(whole(100_000, TAG))
             await anyio.sleep_forever()
@@ -667,7 +702,7 @@ async def test_nothing_of_a_file_that_changed_is_left_also_when_much_was_written
 
 
 async def test_a_new_start_that_breaks_off_too_is_gone_on_with_under_its_own_tag(site: Site):
-    answers = [whole(200_000, TAG), whole(100_000, 'ETag: "film-2"'), rest(100_000)]
+    answers = [whole(200_000, TAG), whole(100_000, 'ETag: "film-2"'), rest(100_000, len(FILM), 'ETag: "film-2"')]
 
     assert await film(site, *answers) == FILM
     assert (site.heard("range"), site.heard("if-range")) == (
@@ -688,6 +723,11 @@ async def test_a_new_start_that_breaks_off_too_is_gone_on_with_under_its_own_tag
         (DATES[0], "Date: Fri, 20 Nov 2026 10:00:00 GMT"),
         ("Last-Modified: yesterday", DATES[1]),
         (DATES[0], "Date: never"),
+        (f"{DATES[0]} \u00e9", DATES[1]),
+        (f"{DATES[0]} \u4e2d", DATES[1]),
+        (DATES[0].replace("20 Nov", "\u0662\u0660 Nov"), DATES[1]),
+        (f"{DATES[0]} (or so)", DATES[1]),
+        ('ETag: "film\u00e9"',),
     ],
 )
 async def test_a_file_that_is_not_told_from_every_other_is_not_gone_on_with(site: Site, headers: tuple[str, ...]):
@@ -709,17 +749,21 @@ async def test_a_body_in_chunks_is_not_gone_on_with_whatever_its_length_is_said_
 @pytest.mark.parametrize(
     "answer",
     [
-        rest(100_001),
-        rest(0),
-        rest(100_000, len(FILM), 'ETag: "film-2"'),
-        rest(100_000, range_=f"bytes 100000-{len(FILM)}/{len(FILM) + 1}"),
-        rest(100_000, range_=f"bytes 100000-{len(FILM) - 1}/*"),
-        rest(100_000, range_=f"bytes 100000-{len(FILM)}/{len(FILM)}"),
-        rest(100_000, range_="bytes 100000-99999/256000"),
-        rest(100_000, range_="bytes 100000-\u0661\u0661/256000"),
-        rest(100_000, range_="pages 1-2/3"),
-        response(FILM[100_000:], "206 Partial Content"),
-        response(b"x" * 200_000, "206 Partial Content", "Content-Range: bytes 100000-255999/256000"),
+        tagged(100_001),
+        tagged(0),
+        tagged(100_000, f"bytes 100000-{len(FILM)}/{len(FILM) + 1}"),
+        tagged(100_000, f"bytes 100000-{len(FILM) - 1}/*"),
+        tagged(100_000, f"bytes 100000-{len(FILM)}/{len(FILM)}"),
+        tagged(100_000, "bytes 100000-99999/256000"),
+        tagged(100_000, "bytes 100000-\u0661\u0661/256000"),
+        tagged(100_000, "pages 1-2/3"),
+        response(FILM[100_000:], "206 Partial Content", TAG),
+        response(b"--x\r\n", "206 Partial Content", TAG, "Content-Type: multipart/byteranges; boundary=x"),
+        response(b"x" * 200_000, "206 Partial Content", "Content-Range: bytes 100000-255999/256000", TAG),
+        response(FILM[100_000:], "206 Partial Content", "Content-Range: bytes 100000-199999/256000", TAG),
+        response(FILM[100_000:], "206 Partial Content", REST, TAG, "Content-Encoding: gzip"),
+        response(FILM, "200 OK", TAG, "Content-Encoding: gzip"),
+        ENDLESS,
         response(b"", "204 No Content"),
         response(b"", "304 Not Modified"),
         response(b"", "403 Forbidden"),
@@ -738,20 +782,20 @@ async def test_any_other_answer_than_the_rest_or_the_whole_is_passing_trouble(si
 
 
 async def test_a_rest_that_comes_in_parts_is_asked_for_part_by_part(site: Site):
-    first = response(FILM[100_000:120_000], "206 Partial Content", "Content-Range: bytes 100000-119999/256000")
+    first = response(FILM[100_000:120_000], "206 Partial Content", "Content-Range: bytes 100000-119999/256000", TAG)
 
-    assert await film(site, whole(100_000, TAG), first, rest(120_000)) == FILM
+    assert await film(site, whole(100_000, TAG), first, tagged(120_000)) == FILM
 
 
 async def test_an_answer_that_brings_nothing_ends_it(site: Site):
-    error = await broken_film(site, whole(100_000, TAG), rest(100_000, 100_000))
+    error = await broken_film(site, whole(100_000, TAG), rest(100_000, 100_000, TAG))
 
     assert error.passing
     assert len(site.asked) == 2
 
 
 async def test_a_file_that_comes_in_crumbs_is_given_up_on_after_a_few(site: Site):
-    crumbs = [rest(100_000 + number, 100_001 + number) for number in range(RESUMES + 3)]
+    crumbs = [rest(100_000 + number, 100_001 + number, TAG) for number in range(RESUMES + 3)]
 
     assert (await broken_film(site, whole(100_000, TAG), *crumbs)).passing
     assert len(site.asked) == 1 + RESUMES
@@ -763,7 +807,7 @@ async def test_a_file_that_begins_anew_each_time_is_given_up_on_after_a_few(site
 
 
 async def test_the_most_bytes_are_those_of_the_whole_file(site: Site):
-    site.answers["/film.mp4"] = in_turn(whole(100_000, TAG), rest(100_000))
+    site.answers["/film.mp4"] = in_turn(whole(100_000, TAG), tagged(100_000))
     assert await fetch(site.url("/film.mp4"), most=len(FILM)) == FILM
 
     larger = response(bytes(300_000), "200 OK")
@@ -773,7 +817,7 @@ async def test_the_most_bytes_are_those_of_the_whole_file(site: Site):
 
 async def test_all_answers_together_have_one_time_limit(site: Site):
     async def drips_on(write: Write) -> None:
-        await write(rest(100_000, 100_000) if site.heard("range") else whole(100_000, TAG))
+        await write(rest(100_000, 100_000, TAG) if site.heard("range") else whole(100_000, TAG))
         while site.heard("range"):
             await write(b"x")
             with anyio.move_on_after(0.02):
@@ -804,7 +848,7 @@ async def test_bytes_that_come_twice_buy_no_more_time(site: Site):
 
 
 async def test_a_name_that_leads_inside_when_the_rest_is_asked_for_is_refused(site: Site):
-    site.answers["/film.mp4"] = in_turn(whole(100_000, TAG), rest(100_000))
+    site.answers["/film.mp4"] = in_turn(whole(100_000, TAG), tagged(100_000))
     names = Names(["127.0.0.1"], ["169.254.169.254"])
 
     url = site.url("/film.mp4", "rebinding.example")
@@ -820,14 +864,34 @@ async def test_a_redirect_is_checked_also_when_the_rest_is_asked_for(site: Site,
     assert len(site.asked) == 2
 
 
-async def test_the_rest_may_be_at_another_host_which_does_not_get_the_headers(site: Site):
+async def test_another_host_is_asked_for_the_whole_whose_tags_may_say_something_else(site: Site):
+    film_there = FILM[::-1]
     async with open_site() as other:
-        other.answers["/film.mp4"] = rest(100_000)
+        other.answers["/film.mp4"] = in_turn(whole(200_000, TAG, of=film_there), response(film_there, "200 OK", TAG))
         answers = [whole(100_000, TAG), redirect(other.url("/film.mp4"))]
 
-        assert await film(site, *answers, headers=KEY) == FILM
-    assert site.heard("authorization") == ["Bearer s3cret"] * 2
-    assert (other.heard("authorization"), other.heard("range")) == ([], ["bytes=100000-"])
+        assert await film(site, *answers, headers=KEY) == film_there
+    assert site.heard("authorization") == ["Bearer s3cret"] * 3
+    assert site.heard("range") == ["bytes=100000-"]
+    assert other.heard("authorization") == []
+    assert (other.heard("range"), other.heard("if-range")) == (["bytes=200000-"], ['"film-1"'])
+
+
+async def test_the_rest_is_asked_for_only_where_the_beginning_came_from(site: Site):
+    async with open_site() as other:
+        other.answers["/film.mp4"] = in_turn(whole(100_000, TAG), tagged(100_000))
+
+        assert await film(site, redirect(other.url("/film.mp4"))) == FILM
+    assert (site.heard("range"), other.heard("range")) == ([], ["bytes=100000-"])
+
+
+async def test_a_part_from_a_host_that_was_asked_for_the_whole_is_passing_trouble(site: Site):
+    async with open_site() as other:
+        other.answers["/film.mp4"] = tagged(100_000)
+        error = await broken_film(site, whole(100_000, TAG), redirect(other.url("/film.mp4")))
+
+    assert error.passing
+    assert "a part that was not asked for" in str(error)
 
 
 # What the caller can tell from a refusal
@@ -837,6 +901,7 @@ async def test_the_rest_may_be_at_another_host_which_does_not_get_the_headers(si
     ("status", "passing"),
     [
         ("204 No Content", False),
+        ("206 Partial Content", True),
         ("400 Bad Request", False),
         ("401 Unauthorized", False),
         ("403 Forbidden", False),

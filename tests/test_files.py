@@ -114,11 +114,10 @@ def outside(inside: Path, *workspaces: str) -> str:
 
 
 def test_a_client_s_workspace_is_a_hint_for_whoever_runs_the_server(inside: Path):
-    message = outside(inside, "/home/me/film", "/srv/clips")
+    around = inside.parent / "outside"
+    message = outside(inside, "/srv/clips", f"{around}/", str(around / "deeper"))
 
-    assert (
-        "have KEYFRAME_ALLOWED_DIRS changed: your client says its workspace is /home/me/film, /srv/clips; " in message
-    )
+    assert f"have KEYFRAME_ALLOWED_DIRS changed: your client says its workspace is {around}/; " in message
     assert message.endswith("whoever runs the server can add it to that variable")
 
 
@@ -131,12 +130,17 @@ def test_a_workspace_that_is_allowed_already_is_no_hint(inside: Path):
     assert outside(inside).endswith("have KEYFRAME_ALLOWED_DIRS changed")
 
 
+def test_a_workspace_that_the_file_is_not_in_is_not_named(inside: Path):
+    assert outside(inside, "/home/me/film", f"{inside.parent}/out", "", "outside") == outside(inside)
+
+
 def test_of_odd_or_many_workspaces_little_is_repeated(inside: Path):
-    message = outside(inside, "/a\nb\x1b[31m\u202e\0", "x" * 5000, *map(str, range(100)))
+    around = f"{inside.parent}/outside"
+    message = outside(inside, f"{inside.parent}/a\nb\x1b[31m\u202e\0/../outside", "x" * 5000, *[f"{around}/"] * 100)
 
     assert message.isprintable()
     assert "/a?b?[31m" in message
-    assert len(message) < len(outside(inside)) + 600
+    assert len(message) < len(outside(inside)) + 600 + 3 * len(around)
 
 
 @posix_only

@@ -54,11 +54,14 @@ def canary(shape: str = "") -> str:
 
 
 def forms(secret: str) -> Iterator[bytes]:
-    """A secret as it may be written: plain, in a URL, in JSON, in hexadecimal, and inside base64 at any place."""
+    """A secret as it may be written: plain, in a URL, in JSON, in HTML, in hexadecimal, inside base64 at any place."""
     plain = secret.encode()
     yield from (plain, plain[:16], quote(secret, safe="").encode(), quote_plus(secret).encode())
     yield from (json.dumps(secret)[1:-1].encode(), plain.hex().encode(), plain.hex().upper().encode())
     yield secret.encode("utf-16-le")
+    yield "\u200b".join(secret).encode()
+    yield b"%" + plain.hex("%").encode()
+    yield "".join(f"&#{number};" for number in plain).encode()
     for shift in range(3):  # what comes before decides where the secret's own letters begin and end
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             yield encode(b"\0" * shift + plain)[(0, 2, 3)[shift] :].rstrip(b"=")[:-2]
@@ -192,7 +195,7 @@ async def open_scene(folder: Path) -> AsyncGenerator[Scene]:
 
 def echoes(key: str) -> list[Fault]:
     """Answers that hold the key they were asked with, in every place an answer has."""
-    words = " ".join(form.decode("latin-1") for form in forms(key))
+    words = " ".join(form.decode() for form in forms(key))
     trace = {"x-siliconcloud-trace-id": key, "x-request-id": key, "set-cookie": f"session={key}", "retry-after": key}
     body = {"message": f"bad key {words}", "error": {"message": words}, "detail": f"Authorization: Bearer {key}"}
     return [
@@ -204,8 +207,15 @@ def echoes(key: str) -> list[Fault]:
         Answer(200, {"code": 400, "data": None, **body}, trace),
         Answer(200, f"<html>{words}</html>".encode(), trace),
         redirect(f"https://{key[:10]}.invalid/login?key={quote(key, safe='')}&again={key}"),
+        Answer(200, {**named(key), "code": 200, "data": named(key)}, trace),
+        Answer(200, {**named(f"job-{key}-7"), "code": 200, "data": named(f"job-{key}-7")}, trace),
         Reset(),
     ]
+
+
+def named(job_id: str) -> dict[str, str]:
+    """A job as each of the providers names it."""
+    return {"id": job_id, "requestId": job_id, "taskId": job_id, "status": "starting"}
 
 
 async def provoke(scene: Scene) -> None:
@@ -223,6 +233,14 @@ async def provoke(scene: Scene) -> None:
         provider.next("quote", echoes(provider.key)[0])
         provider.next("list", Answer(200, {"code": 200, "data": {"items": [{"id": provider.key}]}}))
         await scene.generate(name)
+    await use_addresses_with_the_key(scene)
+
+
+async def use_addresses_with_the_key(scene: Scene) -> None:
+    """A result at an address that holds the key, as often as it is asked about."""
+    provider = scene.emulators["gateway"]
+    provider.next("check", Changed(lambda body: signed(body, provider.key)), times=20)
+    await scene.generate("gateway", wait_seconds=8)
 
 
 async def use_signed_addresses(scene: Scene, signature: str) -> None:
@@ -304,7 +322,7 @@ async def test_no_key_is_in_anything_the_server_or_a_command_writes(tmp_path: Pa
     assert not [path for path in tmp_path.rglob("*") if signature in path.name]
 
 
-@pytest.mark.parametrize("form", range(14))
+@pytest.mark.parametrize("form", range(17))
 @pytest.mark.parametrize("secret", ["sk-0123456789abcdefghij", '+/cn%=&"\\<~0123456789'])
 def test_the_search_finds_a_secret_however_it_is_written(tmp_path: Path, secret: str, form: int):
     (tmp_path / "deep").mkdir()
@@ -317,7 +335,7 @@ def test_the_search_finds_a_secret_however_it_is_written(tmp_path: Path, secret:
 @pytest.mark.parametrize("secret", ["sk-0123456789abcdefghij", '+/cn%=&"\\<~0123456789'])
 def test_a_key_is_blanked_in_a_providers_words_however_it_is_written(secret: str):
     for number, form in enumerate(forms(secret)):
-        said = form.decode("utf-16-le" if b"\0" in form else "ascii")
+        said = form.decode("utf-16-le" if b"\0" in form else "utf-8")
         shown = cleaned(f"see {said} there, {said.upper() if number in (5, 6) else said}", secret)
         assert not hits(shown.encode(), {"planted": secret}), (number, shown)
         assert shown.startswith("see [key]"), (number, shown)

@@ -132,9 +132,10 @@ def test_every_problem_is_in_the_one_error(tmp_path: Path):
                 "ALLOW_LOOPBACK": "perhaps",
             }
         )
-    problems = str(caught.value).split("; ")
+    first, *problems = str(caught.value).splitlines()
 
-    assert [problem for problem in problems if problem.startswith(PREFIX)] == [
+    assert first == "11 settings cannot be used:"
+    assert [problem.strip().partition("; ")[0] for problem in problems] == [
         "KEYFRAME_OUTPUT_DIR=videos is not an absolute path",
         "KEYFRAME_STATE_DIR=state is not an absolute path",
         "KEYFRAME_ALLOWED_DIRS: pictures is not an absolute path",
@@ -147,6 +148,36 @@ def test_every_problem_is_in_the_one_error(tmp_path: Path):
         "KEYFRAME_WAVESPEED_AT_ONCE=many is not a whole number",
         "KEYFRAME_MY_GATEWAY_SUBMITS_PER_MINUTE=1.5 is not a whole number",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("KEYFRAME_BUDGET_PER_DAY", "did you mean KEYFRAME_BUDGET_USD_PER_DAY?"),
+        ("KEYFRAME_BUDGET_USD_PER_VIDEO", "did you mean KEYFRAME_BUDGET_USD_PER_"),
+        ("keyframe_budget_usd_per_task", "did you mean KEYFRAME_BUDGET_USD_PER_TASK?"),
+        ("KEYFRAME_BUDGETS", "there are KEYFRAME_BUDGET_USD_PER_TASK, KEYFRAME_BUDGET_USD_PER_DAY, "),
+    ],
+)
+def test_a_misspelt_limit_stops_the_start_and_the_right_name_is_told(name: str, meant: str):
+    with pytest.raises(InvalidSettings) as caught:
+        with_providers(**{name: "5"})
+
+    assert str(caught.value).startswith(f"{name} is no setting, and would limit nothing; {meant}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KEYFRAME_BUDGET_PER_DAY", ""),
+        ("KEYFRAME_BUDGET_PER_DAY", "${day}"),
+        ("KEYFRAME_BUGDET_USD_PER_DAY", "5"),
+        ("KEYFRAME_BUDGET_BASE_URL", "https://budget.test"),
+        ("KEYFRAME_BUDGET_AT_ONCE", "2"),
+    ],
+)
+def test_what_limits_nothing_or_may_be_of_a_provider_stops_nothing(name: str, value: str):
+    assert with_providers(**{name: value}).budget_usd_per_day is None
 
 
 @pytest.mark.parametrize("name", ["OUTPUT_DIR", "STATE_DIR", "ALLOWED_DIRS"])

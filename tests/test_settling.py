@@ -10,7 +10,15 @@ import pytest
 
 from keyframe_mcp.adapters.base import Report
 from keyframe_mcp.engine.budget import NO_BUDGET, Budget
-from keyframe_mcp.errors import BudgetExceeded, InvalidInput, SubmissionUncertain, UnknownTask
+from keyframe_mcp.errors import (
+    BudgetExceeded,
+    InvalidInput,
+    KeyframeError,
+    ProviderRefused,
+    ProviderUnavailable,
+    SubmissionUncertain,
+    UnknownTask,
+)
 from keyframe_mcp.server.views import TaskView
 from keyframe_mcp.task import Status
 from studio import ME, ScriptedProvider, Studio, open_studio
@@ -40,7 +48,7 @@ async def test_a_job_that_is_there_is_followed_and_still_counts_once(tmp_path: P
         assert (task.status, task.remote_id, task.failure) == (Status.RUNNING, "job-7", None)
 
         await studio.steps.advance(task_id)
-        assert studio.provider.checks == ["job-7"]
+        assert studio.provider.checks == ["job-7", "job-7"]  # before it is taken at its word, and after
         assert len(studio.provider.jobs) == 1
         assert await counted(studio) == VIDEO
 
@@ -172,3 +180,63 @@ async def test_an_agent_is_told_to_have_a_person_settle_it_and_with_which_comman
         assert "Do not generate it again" in view.next_step
         for words in (f"keyframe-mcp task {task_id} --attach JOB_ID", "--resubmit", "--give-up", "film-v1"):
             assert words in view.next_step
+
+
+@pytest.mark.parametrize("answer", [ProviderRefused("HTTP 404"), ProviderUnavailable("no answer")])
+async def test_an_id_the_provider_does_not_confirm_is_not_attached(tmp_path: Path, answer: KeyframeError):
+    async with doubtful(tmp_path) as (studio, task_id):
+        before = await studio.store.get(task_id)
+        studio.provider.on_check = lambda _: answer
+        with pytest.raises(KeyframeError, match=r"404|no answer"):
+            await studio.engine.settling.attach(task_id, ME, "job-mistyped")
+
+        assert await studio.store.get(task_id) == before
+
+
+async def test_who_gave_a_task_up_can_say_later_that_nothing_was_billed(tmp_path: Path):
+    async with doubtful(tmp_path) as (studio, task_id):
+        given_up = await studio.engine.settling.give_up(task_id, ME)
+        assert given_up.counted_usd > 0
+
+        task = await studio.engine.settling.give_up(task_id, ME, was_billed=False)
+        assert (task.status, task.counted_usd) == (Status.FAILED, 0)
+        with pytest.raises(InvalidInput):
+            await studio.engine.settling.give_up(task_id, ME)
+
+
+async def test_what_is_said_of_one_attempt_holds_for_no_later_one(tmp_path: Path):
+    async with doubtful(tmp_path) as (studio, task_id):
+        studio.provider.on_submit = lambda _: SubmissionUncertain("silence")
+        await studio.engine.settling.resubmit(task_id, ME, attempt=1)
+        await studio.steps.advance(task_id)
+        assert (await studio.store.get(task_id)).status is Status.UNKNOWN
+
+        with pytest.raises(InvalidInput, match="sent again meanwhile"):
+            await studio.engine.settling.resubmit(task_id, ME, attempt=1)
+        assert not await studio.store.adopt(task_id, "job-1", attempt=1)
+        assert len(studio.provider.jobs) == 2
+
+
+async def test_a_job_that_is_attached_is_followed_although_it_was_to_be_cancelled_before(tmp_path: Path):
+    async with doubtful(tmp_path) as (studio, task_id):
+        await studio.store.move(task_id, of={Status.UNKNOWN}, changes={"cancel_requested": True})
+        await studio.engine.settling.attach(task_id, ME, "job-7")
+        await studio.steps.advance(task_id)
+        assert studio.provider.cancelled == []
+
+
+async def test_a_first_attempt_that_comes_to_light_before_the_second_begins_counts_once(tmp_path: Path):
+    async with doubtful(tmp_path) as (studio, task_id):
+        for was_billed in (True, False):
+            await studio.engine.settling.resubmit(task_id, ME, was_billed=was_billed)
+            taken = await studio.store.take(task_id, "job-1", of={Status.QUEUED}, attempt=1, changes={})
+            assert taken is not None
+            assert taken.counted_usd == VIDEO
+            await studio.store.move(task_id, of={Status.RUNNING}, to=Status.UNKNOWN)
+
+
+async def test_cancelling_what_a_person_had_sent_again_frees_only_what_the_second_attempt_costs(tmp_path: Path):
+    async with doubtful(tmp_path) as (studio, task_id):
+        await studio.engine.settling.resubmit(task_id, ME)
+        task = await studio.engine.cancel(task_id, ME)
+        assert (task.status, task.counted_usd) == (Status.CANCELLED, VIDEO)

@@ -156,10 +156,13 @@ async def test_a_task_whose_key_was_taken_away_waits_for_it_and_then_goes_on(tmp
     async with open_studio(tmp_path) as studio:
         task_id = await studio.start()
         delay = await replace(studio.steps, adapters={}).advance(task_id)
-        waiting = await studio.store.get(task_id)
+        choosing = replace(studio.engine.intake.choosing, configured=frozenset[str]())
+        keyless = replace(studio.engine, intake=replace(studio.engine.intake, choosing=choosing))
+        waiting = await keyless.get(task_id, ME)
 
         assert delay == 60
         assert (waiting.status, waiting.failure and waiting.failure.kind) == (Status.QUEUED, "missing_credential")
+        assert (await studio.engine.get(task_id, ME)).failure is None
         assert (await advanced(studio, task_id)).status is Status.RUNNING
 
 
@@ -620,3 +623,27 @@ async def release_while_closing(provider: Replicate) -> None:
     for _ in range(200):
         await anyio.lowlevel.checkpoint()
     provider.release()
+
+
+async def test_nothing_is_sent_while_there_is_no_place_for_the_result(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        (tmp_path / "out").write_text("a file where the folder should be")
+        task_id = await studio.start()
+        task = await advanced(studio, task_id)
+        assert (task.status, studio.provider.jobs) == (Status.QUEUED, [])
+        assert task.failure is not None
+        assert "nothing is sent" in task.failure.message
+
+        (tmp_path / "out").unlink()
+        assert (await advanced(studio, task_id)).status is Status.RUNNING
+        assert list((tmp_path / "out").iterdir()) == []
+
+
+async def test_a_task_that_was_cancelled_unsent_says_nothing_of_what_it_waited_for(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        studio.provider.on_submit = lambda _: ProviderBusy("slow down")
+        task_id = await studio.start()
+        await studio.steps.advance(task_id)
+
+        task = await studio.engine.cancel(task_id, ME)
+        assert (task.status, task.failure, task.counted_usd) == (Status.CANCELLED, None, 0)

@@ -19,9 +19,11 @@ from mcp.types import CallToolResult, ImageContent, ListRootsResult, Root, TextC
 from PIL import Image
 from pydantic import FileUrl
 
+from emulators.faults import Reset
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.server import build_server
 from studio import ME, open_server_inside, picture
+from systems import open_systems
 
 ERAS = pytest.mark.parametrize("era", ["auto", "legacy"])
 
@@ -390,7 +392,7 @@ async def roots_in(folder: Path, era: str, answer: Callable[[], Awaitable[ListRo
     async with open_server_inside(folder) as application:
         server = build_server(application, ME)
         async with Client(server, mode=era, list_roots_callback=roots) as client:
-            return await refused(client, "generate_i2v", image="/somewhere/else/a.png")
+            return await refused(client, "generate_i2v", image="/srv/my project/a.png")
 
 
 async def test_a_path_outside_is_refused_with_the_folder_the_client_works_in(tmp_path: Path):
@@ -413,3 +415,33 @@ async def test_a_client_that_will_not_say_where_it_works_is_refused_all_the_same
         told = await roots_in(tmp_path, "legacy", nothing)
     assert "outside the folders this server may read" in told
     assert "workspace is" not in told
+
+
+async def test_what_is_unknown_is_not_cancelled_and_the_agent_is_told_whom_to_tell(tmp_path: Path):
+    prompt = 'a heron takes off "slowly" ' + "over the marsh " * 9
+    async with open_systems(tmp_path) as systems:
+        systems.siliconflow.next("submit", Reset(recorded=True))
+        asked = {"prompt": prompt, "model": "siliconflow/wan2.2-t2v", "wait_seconds": 20}
+        task = await systems.call("generate_t2v", **asked)
+        stopped = await systems.client.call_tool("cancel_task", {"task_id": task["task_id"]})
+
+        command = f"keyframe-mcp task {task['task_id']}"
+        assert task["status"] == "unknown"
+        assert (
+            "Tell the user, who can settle it in a terminal: Look for a job of Wan-AI/Wan2.2-T2V-A14B"
+            in (task["next_step"])
+        )
+        shown = " ".join(prompt.split()).replace('"', "'")[:60]
+        for words in (
+            f'with the prompt "{shown}...", on SiliconFlow\'s own web page, if it shows one',
+            f"if it is there: {command} --attach JOB_ID",
+            f"if it is not there and was not billed: {command} --resubmit --not-billed (sends it again)",
+            f"or {command} --give-up --not-billed; without --not-billed it goes on counting",
+        ):
+            assert words in task["next_step"]
+        assert task["error"]["fix"] == "The user has to settle it, as next_step says. Do not start it again."
+        refusal = f"Task {task['task_id']} cannot be cancelled: nobody knows whether siliconflow has the job."
+        assert said(stopped).startswith(refusal)
+        assert str((stopped.structured_content or {})["next_step"]).startswith(refusal)
+        assert "The user settles that" in said(stopped)
+        assert len(systems.siliconflow.jobs) == 1

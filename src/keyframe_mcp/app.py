@@ -131,7 +131,7 @@ async def open_application(
                 Choosing(catalog, adapters.keys(), settings.default_model), sources, rules.budget, sources_in
             ),
             films=Films(sources, workshop, settings.output_dir),
-            settling=Settling(catalog, store, rules.budget, bulletin, clock),
+            settling=Settling(adapters, store, rules.budget, bulletin, clock),
             budget=rules.budget,
             bulletin=bulletin,
             clock=clock,

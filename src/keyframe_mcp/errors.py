@@ -119,8 +119,8 @@ class BudgetExceeded(CallerError):
     """It would cost more than may be spent. Nothing was sent."""
 
     fix = (
-        "Choose a cheaper model, a shorter video or a lower resolution, wait until the budget is new, "
-        "or ask whoever runs the server to raise it."
+        "Choose a cheaper model, a shorter video or a lower resolution, "
+        "or ask whoever runs the server to raise the limit."
     )
 
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from keyframe_mcp.errors import InvalidSettings
 
 PREFIX = "KEYFRAME_"
+BUDGET = f"{PREFIX}BUDGET"
 PRINTABLE = re.compile(r"[!-~]+")
 """What a header or a URL can carry: an HTTP library would choke on anything else, long after the start."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -31,8 +32,20 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    output_dir: Annotated[Path, Field(description="Where finished videos are kept.")]
-    state_dir: Annotated[Path, Field(description="Where the task database and working files live.")]
+    output_dir: Annotated[
+        Path,
+        Field(
+            description="Where finished videos are kept. "
+            "Default: the folder Keyframe in your videos folder, on Linux ~/Videos/Keyframe."
+        ),
+    ]
+    state_dir: Annotated[
+        Path,
+        Field(
+            description="Where the task database and working files live. "
+            "Default: the platform's folder for such data, on Linux ~/.local/share/keyframe-mcp."
+        ),
+    ]
     allowed_dirs: Annotated[
         tuple[Path, ...],
         Field(
@@ -47,7 +60,11 @@ class Settings(BaseModel):
         str | None, Field(description="The model to use where a call names none and this one fits.")
     ] = None
     budget_usd_per_task: Annotated[
-        float | None, Field(description="The most one video may cost, in US dollars; 0 allows only what is free.")
+        float | None,
+        Field(
+            description="The most one video may cost, in US dollars: an amount such as 5, 0.5 or $5; "
+            "0 allows only what is free. Default: no limit, as for the next two."
+        ),
     ] = None
     budget_usd_per_day: Annotated[
         float | None, Field(description="The most all videos of a day (UTC) may cost together, in US dollars.")
@@ -62,16 +79,22 @@ class Settings(BaseModel):
             "Unset, such videos are refused as soon as one of the three limits is set."
         ),
     ] = None
-    log_level: Annotated[str, Field(description=f"How much to log: {', '.join(LOG_LEVELS)}.")] = "warning"
+    log_level: Annotated[str, Field(description=f"How much to log: {', '.join(LOG_LEVELS)}. Default: warning.")] = (
+        "warning"
+    )
     keep_results: Annotated[
         bool,
         Field(
-            description="Whether results are copied to the output folder. Without that they are only where the "
-            "provider keeps them, and lost when it deletes them."
+            description="Whether results are copied to the output folder: 1 or true, the default, or 0 or false. "
+            "Without that they are only where the provider keeps them, and lost when it deletes them."
         ),
     ] = True
     allow_loopback: Annotated[
-        bool, Field(description="For development: images and results may come from this machine over http.")
+        bool,
+        Field(
+            description="For development: 1 or true lets images and results come from this machine over http. "
+            "Default: 0."
+        ),
     ] = False
 
     # Private, so that no dump, message or log of the settings holds a key.
@@ -140,15 +163,17 @@ def read_settings(environment: Mapping[str, str], working_dir: Path, home: Path)
             "keep_results": switch("KEEP_RESULTS", given, problems, default="1"),
             "allow_loopback": switch("ALLOW_LOOPBACK", given, problems),
         },
-        [*problems, *bad_limits(given)],
+        [*problems, *bad_limits(given), *unknown_budgets(environment)],
     )
     return settings.within(environment)
 
 
 def finish(values: Mapping[str, object], problems: list[str]) -> Settings:
     """The settings, or every problem with them at once."""
+    if len(problems) == 1:
+        raise InvalidSettings(problems[0])
     if problems:
-        raise InvalidSettings("; ".join(problems))
+        raise InvalidSettings("\n  ".join([f"{len(problems)} settings cannot be used:", *problems]))
     return Settings.model_validate(values)
 
 
@@ -286,6 +311,22 @@ def bad_limits(given: Mapping[str, str]) -> list[str]:
         if name.endswith(tuple(f"_{limit.upper()}" for limit in LIMITS)):
             whole(name, text, problems)
     return problems
+
+
+def unknown_budgets(environment: Mapping[str, str]) -> list[str]:
+    """Misspelt limits. Any other stranger is pointed out; to go on without a limit that was meant costs money."""
+    known = [PREFIX + name.upper() for name in Settings.model_fields if name.startswith("budget")]
+    others = tuple(f"_{name.upper()}" for name in ("base_url", *LIMITS))  # of a provider that may be called so
+    unknown = [
+        name
+        for name, value in environment.items()
+        if name.upper().startswith(BUDGET) and name not in known and not name.endswith(others) and is_set(value)
+    ]
+    near = {name: get_close_matches(name.upper(), known, n=1, cutoff=0.8) for name in unknown}
+    meant = {
+        name: f"did you mean {near[name][0]}?" if near[name] else f"there are {', '.join(known)}" for name in unknown
+    }
+    return [f"{name} is no setting, and would limit nothing; {meant[name]}" for name in sorted(unknown)]
 
 
 def whole(name: str, text: str, problems: list[str]) -> int:

@@ -67,7 +67,7 @@ async def test_jobs_that_run_count_against_what_a_provider_takes_at_once_until_t
         await begun(store, task_id, limits)
         await moved(store, task_id, Status.RUNNING)
     assert await begun(store, three, limits) == Full("at_once")
-    assert await store.full("paid", limits) == Full("at_once")
+    assert await store.full(await store.get(three), limits) == Full("at_once")
 
     await moved(store, one, Status.SAVING)
     assert isinstance(await begun(store, three, limits), Task)
@@ -140,3 +140,28 @@ async def test_only_the_latest_durations_of_a_model_are_kept(store: SqliteStore)
     assert await store.learned("paid/film") == [float(seconds) for seconds in range(60, 100)]
     assert await store.learned("paid/other") == [5.0]
     assert await store.learned("paid/new") == []
+
+
+@pytest.mark.parametrize("limits", [Limits(on_their_way=9, at_once=2), Limits(on_their_way=9, submits_per_minute=2)])
+async def test_where_a_provider_takes_few_the_older_tasks_go_first(store: SqliteStore, clock: Clock, limits: Limits):
+    for number in range(4):
+        await added(store, a_task(f"kf_{number}", provider="paid", created_at=1_000_000.0 + number))
+    assert isinstance(await begun(store, "kf_3", limits), Full)
+    assert isinstance(await begun(store, "kf_2", limits), Full)
+    assert isinstance(await begun(store, "kf_1", limits), Task)
+    assert isinstance(await begun(store, "kf_0", limits), Task)
+    assert isinstance(await begun(store, "kf_2", limits), Full)
+
+
+async def test_an_older_task_that_waits_for_something_else_keeps_nobody_from_going_first(store: SqliteStore):
+    for number in range(2):
+        await added(store, a_task(f"kf_{number}", provider="paid", created_at=1_000_000.0 + number))
+    assert list(await store.claim("one", 1, 10)) == ["kf_0"]
+    await store.release("one", "kf_0", 120.0)
+    assert isinstance(await begun(store, "kf_1", Limits(on_their_way=9, at_once=1)), Task)
+
+
+async def test_where_nothing_but_the_way_is_narrow_nobody_waits_for_older_tasks(store: SqliteStore):
+    for number in range(9):
+        await added(store, a_task(f"kf_{number}", provider="paid", created_at=1_000_000.0 + number))
+    assert isinstance(await begun(store, "kf_8", Limits(on_their_way=4)), Task)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from keyframe_mcp.store import Caps, OverCap
 from keyframe_mcp.store.sqlite import SqliteStore
 from keyframe_mcp.task import Status
-from ledger import FINAL, Clock, a_task, moved
+from ledger import EVERY, FINAL, Clock, a_task, moved
 
 NOW = 1_000_000.0
 UNCHARGED = {"counted_usd": 0.0}
@@ -83,12 +83,12 @@ async def test_a_price_that_is_too_high_when_it_is_known_changes_nothing(store: 
     await store.add(priced("kf_a", 0.5), same_request_since=0, caps=caps)
     await store.add(priced("kf_b", 0.3), same_request_since=0, caps=caps)
     with pytest.raises(OverCap):
-        await store.count("kf_b", attempt=0, usd=0.6, caps=caps)
+        await store.count("kf_b", of=EVERY, attempt=0, usd=0.6, caps=caps)
     assert await store.counted(0) == 0.8
 
-    await store.count("kf_b", attempt=0, usd=0.5, caps=caps)
+    await store.count("kf_b", of=EVERY, attempt=0, usd=0.5, caps=caps)
     assert await store.counted(0) == 1.0
-    assert await store.count("kf_b", attempt=1, usd=0.1, caps=caps) is None
+    assert await store.count("kf_b", of=EVERY, attempt=1, usd=0.1, caps=caps) is None
 
 
 async def test_a_task_that_is_sent_again_counts_today_and_only_within_the_limit(store: SqliteStore, clock: Clock):
@@ -98,11 +98,11 @@ async def test_a_task_that_is_sent_again_counts_today_and_only_within_the_limit(
     clock.now = NOW + 2000
     await store.add(a_task("kf_b", counted_usd=0.2, counted_at=clock.now), same_request_since=0, caps=caps)
     with pytest.raises(OverCap):
-        await store.resume("kf_a", changes={"counted_usd": 1.0, "spent_before": 0.5}, caps=caps)
+        await store.resume("kf_a", attempt=0, changes={"counted_usd": 1.0, "spent_before": 0.5}, caps=caps)
     assert (await store.get("kf_a")).status is Status.UNKNOWN
     assert await store.counted(caps.since) == 0.2
 
-    resumed = await store.resume("kf_a", changes={"counted_usd": 0.75, "spent_before": 0.25}, caps=caps)
+    resumed = await store.resume("kf_a", attempt=0, changes={"counted_usd": 0.75, "spent_before": 0.25}, caps=caps)
     assert resumed is not None
     assert (resumed.status, resumed.counted_at) == (Status.QUEUED, clock.now)
     assert await store.counted(caps.since) == 0.95
@@ -125,9 +125,9 @@ async def act(store: SqliteStore, kind: str, name: str, usd: float, owner: str) 
         case "add":
             await store.add(priced(name, usd, owner=owner), same_request_since=0, caps=CAPS)
         case "count":
-            await store.count(name, attempt=0, usd=usd, caps=CAPS)
+            await store.count(name, of=EVERY, attempt=0, usd=usd, caps=CAPS)
         case "resume":
-            await store.resume(name, changes={"counted_usd": 2 * usd, "spent_before": usd}, caps=CAPS)
+            await store.resume(name, attempt=0, changes={"counted_usd": 2 * usd, "spent_before": usd}, caps=CAPS)
         case "doubt":
             await store.move(name, of={Status.QUEUED}, to=Status.SUBMITTING)
             await store.move(name, of={Status.SUBMITTING}, to=Status.UNKNOWN)

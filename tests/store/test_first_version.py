@@ -192,3 +192,23 @@ async def test_a_key_that_was_used_before_the_upgrade_names_its_task_and_starts_
             )
 
         assert [task.id for task in await studio.engine.recent(ME)] == ["kf_old"]
+
+
+async def test_leases_due_times_job_ids_and_prices_come_through_an_upgrade(path: Path, clock: Clock):
+    bodies = [old(status, id=f"kf_{status}", request_hash=status) for status in STATES]
+    write(path, *bodies)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE tasks SET lease_holder = 'one', lease_until = ?", (clock.now + 8,))
+        connection.execute("UPDATE tasks SET due_at = ? WHERE status = 'running'", (clock.now + 5,))
+        connection.execute("UPDATE tasks SET due_at = NULL WHERE status IN ('queued', 'unknown')")
+    store = SqliteStore(path, clock)
+
+    assert await store.claim("two", 10, 10) == ()
+    assert await store.counted(0) == 2.5 * len(STATES.keys() - {"failed", "cancelled"})
+    assert (await store.get("kf_running")).remote_id == "remote-old"
+    assert not await store.adopt("kf_unknown", "remote-old", attempt=1)
+    assert (await store.get("kf_unknown")).counted_usd == 2.5
+    clock.now += 9
+    assert set(await store.claim("two", 10, 10)) >= {"kf_queued", "kf_running"}
+    assert "kf_unknown" not in await store.claim("three", 10, 10)
+    await store.aclose()

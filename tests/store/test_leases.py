@@ -10,8 +10,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from keyframe_mcp.store import Limits
 from keyframe_mcp.store.sqlite import SqliteStore
-from keyframe_mcp.task import Status
+from keyframe_mcp.task import Status, Task
 from ledger import FINAL, Clock, a_task, added, moved
 
 
@@ -85,8 +86,8 @@ async def test_a_released_task_is_due_when_it_was_said(store: SqliteStore, clock
     assert await store.claim("one", 10, 30) == ["kf_a"]
 
 
-async def test_a_task_with_nothing_left_to_do_is_due_again_only_when_woken(store: SqliteStore, clock: Clock):
-    await added(store, a_task())
+async def test_a_task_that_is_let_be_is_due_again_only_when_woken(store: SqliteStore, clock: Clock):
+    await added(store, a_task(status=Status.UNKNOWN))
     await store.claim("one", 10, 30)
     await store.release("one", "kf_a", None)
 
@@ -160,8 +161,51 @@ async def test_the_next_due_task_is_said_in_seconds(store: SqliteStore, clock: C
     clock.now += 15
     assert await store.next_due() == 0
     await store.claim("one", 10, 30)
+    await moved(store, "kf_a", Status.FAILED)
     await store.release("one", "kf_a", None)
     assert await store.next_due() == 15
+
+
+@pytest.mark.parametrize("status", [Status.QUEUED, Status.SUBMITTING, Status.RUNNING, Status.SAVING])
+async def test_no_task_with_something_left_to_do_is_ever_let_be(store: SqliteStore, status: Status):
+    await added(store, a_task(status=status))
+    await store.claim("one", 10, 30)
+    await store.release("one", "kf_a", None)
+    assert await store.next_due() == 0
+
+
+@pytest.mark.parametrize("due_in", [None, 900.0])
+async def test_an_answer_that_came_while_another_held_the_task_is_followed_at_once(
+    store: SqliteStore, due_in: float | None
+):
+    await added(store, a_task(status=Status.UNKNOWN, attempt=1))
+    await store.claim("another", 10, 30)
+    await store.take("kf_a", "job-1", of={Status.UNKNOWN}, attempt=1, changes={})
+    await store.release("another", "kf_a", due_in)
+    assert await store.claim("one", 10, 30) == ["kf_a"]
+
+
+async def test_a_process_leaves_tasks_to_those_who_can_work_on_them(store: SqliteStore):
+    for task_id, provider in (("kf_a", "paid"), ("kf_b", "local")):
+        await added(store, a_task(task_id, provider=provider))
+    assert await store.claim("one", 10, 30, {"local", "other"}) == ["kf_b"]
+    assert await store.next_due({"other"}) is None
+    assert await store.next_due({"paid"}) == 0
+    assert await store.claim("two", 10, 30, set()) == ()
+
+
+async def test_what_a_clock_that_was_ahead_has_written_holds_nobody_up(store: SqliteStore, clock: Clock):
+    await added(store, a_task())
+    clock.now += 400 * 86_400
+    await store.claim("one", 10, 30)
+    await store.begin("kf_a", attempt=0, changes={}, limits=Limits(on_their_way=9, submits_per_minute=1))
+    clock.now -= 400 * 86_400
+    assert await store.claim("two", 10, 30) == ["kf_a"]
+
+    await store.release("two", "kf_a", None)
+    await added(store, a_task("kf_b"))
+    begun = await store.begin("kf_b", attempt=0, changes={}, limits=Limits(on_their_way=9, submits_per_minute=1))
+    assert isinstance(begun, Task)
 
 
 def version(connection: sqlite3.Connection, path: Path) -> tuple[int, int]:

@@ -93,9 +93,7 @@ class TwoWriters(RuleBasedStateMachine):
         assert (after is not None) == may
         if after is not None:
             assert after.status is (to or before.status)
-            self.tasks[before.id] = after
-            if after.status.is_final:
-                self.known[before.id].due_at = None
+            self.remember(before, after)
 
     @rule(number=NUMBERS, to=st.sampled_from(Status))
     def race(self, number: int, to: Status) -> None:
@@ -114,9 +112,17 @@ class TwoWriters(RuleBasedStateMachine):
         possible = not before.status.is_final and (to is before.status or to in NEXT[before.status])
         assert len(won) == possible
         for task in won:
-            self.tasks[task.id] = task
-            if task.status.is_final:
-                self.known[task.id].due_at = None
+            self.remember(before, task)
+
+    def remember(self, before: Task, after: Task) -> None:
+        """A task as it has become, and when it is due by that."""
+        self.tasks[after.id], known = after, self.known[after.id]
+        if after.status.is_final:
+            known.due_at = None
+        elif after.status is not before.status and (
+            before.status is Status.UNKNOWN or (before.status is Status.QUEUED and after.status is Status.RUNNING)
+        ):
+            known.due_at, known.woken = self.clock.now, True
 
     @rule(handle=HANDLES, worker=WORKERS, limit=st.integers(1, 5))
     def claim(self, handle: int, worker: str, limit: int) -> None:
@@ -144,7 +150,9 @@ class TwoWriters(RuleBasedStateMachine):
         known = self.known[name]
         self.runner.run(self.handles[handle].release(worker, name, due_in))
         if known.holder == worker:
-            due_at = self.clock.now if known.woken else None if due_in is None else self.clock.now + due_in
+            is_let_be = due_in is None and self.tasks[name].status is Status.UNKNOWN
+            is_now = known.woken or (due_in is None and not is_let_be)
+            due_at = self.clock.now if is_now else None if due_in is None else self.clock.now + due_in
             self.known[name] = Known(None if self.tasks[name].status.is_final else due_at)
 
     @rule(handle=HANDLES, number=NUMBERS)

@@ -23,6 +23,8 @@ class Job:
     """The exact version of the model, for providers that are asked by version."""
     not_after: float = math.inf
     """When it is too late to begin sending it, in seconds since the epoch: others may have taken the task up then."""
+    not_after_ticks: float = math.inf
+    """The same moment by the clock of the event loop: nobody can set it back, but it may stand still in a suspend."""
 
 
 @dataclass(frozen=True, kw_only=True)

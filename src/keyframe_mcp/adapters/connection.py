@@ -49,10 +49,11 @@ class Fence:
 
     not_after: float
     clock: Callable[[], float]
+    not_after_ticks: float = math.inf
 
     def require_open(self) -> None:
-        """Raise `NotSent` when it is too late."""
-        if self.clock() > self.not_after:
+        """Raise `NotSent` when it is too late, by either clock."""
+        if self.clock() > self.not_after or anyio.current_time() > self.not_after_ticks:
             raise NotSent("it was held up for too long before it could leave")
 
     async def trace(self, event: str, _: Mapping[str, object]) -> None:

@@ -104,6 +104,9 @@ class HttpAdapter:
         if call is None:
             raise ProviderRefused(f"{self._provider.name} takes no uploads; give the picture as a public https URL")
         url = await self._ask(call, self._dialect.read_upload)
+        if self._refusals.quotation.holds_key(url):
+            where = f"{self._refusals.where} keeps a picture at an address that holds the key"
+            raise UnexpectedReply(f"{where}; nothing was submitted")
         return Sent(text=url, kept_seconds=rules.kept_seconds)
 
     async def quote(self, job: Job) -> float | None:
@@ -128,7 +131,7 @@ class HttpAdapter:
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing was sent
             raise self._unsent(error) from None
         try:
-            reply = await connection.pay(call, Fence(job.not_after, self._clock))
+            reply = await connection.pay(call, Fence(job.not_after, self._clock, job.not_after_ticks))
         except NotBuilt as error:
             raise self._unsent(error) from None
         except NotSent as error:
@@ -218,6 +221,8 @@ class HttpAdapter:
             unreadable = self._refusals.unreadable(reply, error)
         else:
             if self._dialect.proves(reply, accepted):
+                if self._refusals.quotation.holds_key(accepted.remote_id):
+                    raise self._refusals.keyed(reply)
                 return self._reports.accepted(accepted, self._refusals.trace(reply))
             unreadable = self._refusals.unreadable(reply)
         complaint = self._complaint(reply)
@@ -277,7 +282,7 @@ class HttpAdapter:
         return ProviderRefused(f"{self._provider.name} cannot be asked for this ({text}); nothing was sent")
 
     def _without_key(self, remote_ids: tuple[str, ...]) -> tuple[str, ...]:
-        """Ids that can be shown as they are: one that has to be cleaned is no id."""
+        """Ids that can be shown as they are: one that has to be cleaned is no id of ours."""
         return tuple(each for each in remote_ids if self._refusals.quotation.cleaned(each) == each)
 
     def _connection(self) -> Connection:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from urllib.parse import quote
+from functools import cache
 
 MOST_CHARACTERS = 300
 READ_CHARACTERS = 20_000  # what comes after is not looked at
@@ -25,6 +26,9 @@ SECRET = re.compile(
 DATA = re.compile(r"data:[\w/+.;=-]*,[^\s\"'<>]*")
 USER = re.compile(r"(https?://)[^\s/?#\"'<>]*@")
 QUERY = re.compile(r"(https?://[^\s\"'?#<>]+)[?#][^\s\"'<>]+")
+BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Characters that are letters or marks by their category, and that nobody sees (Unicode: Default_Ignorable)."""
+REST_OF_KEY = r"(?:[\w.~+/=%\\-]|&#?\w+;?)*"
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,10 @@ class Quotation:
         """See `cleaned`."""
         return cleaned(text, self.key, most)
 
+    def holds_key(self, text: str) -> bool:
+        """See `holds_key`."""
+        return holds_key(text, self.key)
+
 
 def quoted(who: str, text: str, key: str | None = None) -> str:
     """`WaveSpeedAI says: "..."`. Control and direction marks are dropped, signatures and keys are blanked."""
@@ -51,11 +59,16 @@ def quoted(who: str, text: str, key: str | None = None) -> str:
 
 def cleaned(text: str, key: str | None = None, most: int = MOST_CHARACTERS) -> str:
     """Text that can be shown anywhere, on one line. What must not be shown is blanked before anything is cut."""
-    text = DATA.sub("data:...", without_key(text[:READ_CHARACTERS], key))
+    text = DATA.sub("data:...", without_key(visible(text[:READ_CHARACTERS]), key))
     text = SECRET.sub("[key]", QUERY.sub(r"\1?...", USER.sub(r"\1", text)))
-    printable = "".join(each if unicodedata.category(each)[0] != "C" else " " for each in text)
-    line = " ".join(printable.replace('"', "'").split())
+    line = " ".join(text.replace('"', "'").split())
     return line if len(line) <= most else line[: most - 3] + "..."
+
+
+def visible(text: str) -> str:
+    """Text without what nobody sees, which might hide a key. The end of a line becomes a space."""
+    seen = (" " if each.isspace() else each for each in text if each.isspace() or unicodedata.category(each)[0] != "C")
+    return BLANK.sub("", "".join(seen))
 
 
 def without_key(text: str, key: str | None) -> str:
@@ -63,16 +76,44 @@ def without_key(text: str, key: str | None) -> str:
     if not key:
         return text
     for form in forms(key):
-        text = re.sub(re.escape(form), "[key]", text, flags=re.IGNORECASE)
+        text = re.sub(spelled(form), "[key]", text, flags=re.IGNORECASE)
         if len(form) > LONG_KEY:
-            text = re.sub(re.escape(form[:8]) + r"[\w.~+/=%-]*", "[key]", text, flags=re.IGNORECASE)
+            text = re.sub(spelled(form[:8]) + REST_OF_KEY, "[key]", text, flags=re.IGNORECASE)
     return text
 
 
+def holds_key(text: str, key: str | None) -> bool:
+    """Whether the whole key is in what cannot be shown with a gap in it, such as an id or an address.
+
+    A short key is in many of those by chance: there the text has to be the key.
+    """
+    if not key or len(key) < SHORTEST_FORM:
+        return bool(key) and text == key
+    seen = visible(text)
+    return any(re.search(spelled(form), seen, flags=re.IGNORECASE) for form in forms(key))
+
+
 def forms(key: str) -> list[str]:
-    """A key as providers and what is between write it: plain, in a URL, in JSON, in hexadecimal, in base64."""
-    written = (quote(key, safe=""), json.dumps(key)[1:-1], key.encode().hex(), *in_base64(key))
+    """A key as providers and what is between write it: plain, in hexadecimal, in base64."""
+    written = (key.encode().hex(), *in_base64(key))
     return list(dict.fromkeys((key, *(each for each in written if len(each) >= SHORTEST_FORM))))
+
+
+def spelled(form: str) -> str:
+    """A pattern for a text whose characters may be written as in URLs, JSON or HTML, each in its own way.
+
+    It may have been wrapped: between two of them there may be a little space.
+    """
+    return r"\s{0,2}".join(map(ways, form))
+
+
+@cache
+def ways(character: str) -> str:
+    """A pattern for every way to write a character."""
+    number = ord(character)
+    in_url = "".join(f"%{byte:02x}" for byte in character.encode())
+    plain = {character, in_url, f"\\u{number:04x}", json.dumps(character)[1:-1], html.escape(character)}
+    return f"(?:{'|'.join(map(re.escape, sorted(plain)))}|&#0*{number};?|&#x0*{number:x};?)"
 
 
 def in_base64(key: str) -> Iterator[str]:

@@ -104,6 +104,12 @@ class Refusals:
         text = f"{self.where} answered HTTP {reply.status} in an unknown shape ({what}): {excerpt!r}"
         return UnexpectedReply(text + traced(trace), trace_id=trace)
 
+    def keyed(self, reply: Reply) -> UnexpectedReply:
+        """A job was taken under an id that nobody may see."""
+        trace = self.trace(reply)
+        why = "its id holds the key it was sent, so it is not written down"
+        return UnexpectedReply(f"{self.where} took a job (HTTP {reply.status}); {why}{traced(trace)}", trace_id=trace)
+
     def nowhere(self, reply: Reply) -> UnexpectedReply:
         """A harmless question was answered by something that is not this provider."""
         excerpt = self.quotation.cleaned(text_of(reply.body), EXCERPT_CHARACTERS)

@@ -43,14 +43,16 @@ class Reports:
         """A report that can be kept, bytes in its outputs apart."""
         report = self._failed(heard) if isinstance(heard, Failed) else heard
         addresses = tuple(each for each in report.outputs if is_address(each))
+        open_to_see = tuple(each for each in addresses if not self._holds_key(each))
+        warnings = map(self.quotation.cleaned, report.warnings[:MOST_WARNINGS])
         return replace(
             report,
             native_status=self.quotation.cleaned(report.native_status or "", STATE_CHARACTERS) or None,
             progress=within(report.progress, 0, 1),
             seed=within(report.seed, 0, LARGEST_SEED),
             inference_seconds=within(report.inference_seconds, 0, LONGEST_SECONDS),
-            outputs=addresses[:MOST_OUTPUTS],
-            warnings=(*map(self.quotation.cleaned, report.warnings[:MOST_WARNINGS]), *left_out(report, addresses)),
+            outputs=open_to_see[:MOST_OUTPUTS],
+            warnings=(*warnings, *left_out(len(report.outputs), len(addresses), len(open_to_see))),
         )
 
     def accepted(self, accepted: Accepted, trace_id: str | None) -> Accepted:
@@ -66,6 +68,10 @@ class Reports:
         error = UnexpectedReply(f"{self.quotation.who} says the job succeeded and names no file{because}")
         return replace(report, failure=Failure.of(error))
 
+    def _holds_key(self, output: str) -> bool:
+        """Whether an address would show the key. What is inside an answer shows nothing."""
+        return not output.startswith("data:") and self.quotation.holds_key(output)
+
     def _failed(self, failed: Failed) -> Report:
         kind = failed.kind
         if kind is GenerationFailed and MODERATION.search(failed.reason):
@@ -80,11 +86,15 @@ class Reports:
         )
 
 
-def left_out(report: Report, addresses: tuple[str, ...]) -> list[str]:
-    """Warnings about outputs that are not taken."""
-    odd, many = len(report.outputs) - len(addresses), len(addresses) - MOST_OUTPUTS
-    warnings = [f"{odd} of {len(report.outputs)} outputs have no address that can be fetched"] if odd else []
-    return [*warnings, f"{len(addresses)} outputs were named; the last {many} were left out"] if many > 0 else warnings
+def left_out(total: int, addresses: int, open_to_see: int) -> list[str]:
+    """Warnings about outputs that are not taken, from how many there were, are addresses, and do not show the key."""
+    odd, secret, many = total - addresses, addresses - open_to_see, open_to_see - MOST_OUTPUTS
+    counts = {
+        f"{odd} of {total} outputs have no address that can be fetched": odd,
+        f"{secret} of {total} outputs have the key in their address, which is neither kept nor fetched": secret,
+        f"{open_to_see} outputs were named; the last {many} were left out": many,
+    }
+    return [warning for warning, count in counts.items() if count > 0]
 
 
 def within(value: T | None, least: T, most: T) -> T | None:

@@ -10,12 +10,14 @@ from types import MappingProxyType
 import click
 
 from keyframe_mcp import __version__
-from keyframe_mcp.errors import CallerError, KeyframeError, OperatorError
+from keyframe_mcp.errors import BudgetExceeded, CallerError, KeyframeError, OperatorError
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 the video failed or was cancelled, 2 wrong arguments, 3 this installation is not set up "
-    "for it, 4 the provider's trouble, 5 still running when the time was over."
+    "for it, 4 the provider's trouble, 5 still running when the time was over, 6 more than may be spent, in a dry run "
+    "too."
 )
+OVER_BUDGET = 6
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -85,8 +87,10 @@ def main() -> None:
 
 
 def fail(error: KeyframeError) -> None:
-    """Say what happened and leave."""
-    click.echo(f"keyframe-mcp: {error}", err=True)
+    """Say what happened, in the words of the command line, and leave."""
+    click.echo(f"keyframe-mcp: {error}".replace("strict=false", "--no-strict"), err=True)
+    if isinstance(error, BudgetExceeded):
+        sys.exit(OVER_BUDGET)
     sys.exit(2 if isinstance(error, CallerError) else 3 if isinstance(error, OperatorError) else 4)
 
 

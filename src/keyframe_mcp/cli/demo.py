@@ -46,12 +46,13 @@ async def run(folder: Path) -> None:
     async with Client(server(folder)) as client:
         await introduce(client)
         say(f"generate_flf2v, from {first.name} to {last.name}")
-        arguments = {"first_image": str(first), "last_image": str(last), "duration": 4}
+        arguments = {"first_image": str(first), "last_image": str(last), "model": "local/morph", "duration": 4}
         clip = await make(client, "generate_flf2v", arguments)
         await show(client, clip, folder / "contact-sheet.jpg")
         say("generate_i2v, from the last frame of that clip")
-        prompt = "the camera slowly pulls back"
-        more = await make(client, "generate_i2v", {"image": f"task:{clip}", "prompt": prompt, "duration": 3})
+        # named, as the first is: with somebody's keys in the environment a call without a model would be paid
+        way = {"prompt": "the camera slowly pulls back", "model": "local/camera", "duration": 3}
+        more = await make(client, "generate_i2v", {"image": f"task:{clip}", **way})
         say("join_videos")
         film = await ask(client, "join_videos", {"sources": [f"task:{clip}", f"task:{more}"]})
         kept = shutil.copyfile(film["file"], folder / "film.mp4")

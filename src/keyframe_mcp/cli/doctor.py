@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,11 +24,14 @@ from keyframe_mcp.app import budget_of, limits_in_force, require_default_model
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.cli.probes import probe_all
 from keyframe_mcp.cli.session import ME, settings, show_json
+from keyframe_mcp.engine.budget import PER_TASK, Budget, dollars
 from keyframe_mcp.errors import KeyframeError
 from keyframe_mcp.settings import LIMITS, Settings, limit_variable, strangers
 from keyframe_mcp.store.sqlite import SqliteStore, journal_mode, prepare
 
 SPARE_BYTES = 1 << 30
+PER_DAY, PER_OWNER = "KEYFRAME_BUDGET_USD_PER_DAY", "KEYFRAME_BUDGET_USD_PER_OWNER_PER_DAY"
+UNPRICED = "KEYFRAME_BUDGET_UNPRICED_USD"
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def examine(found: Settings) -> Iterator[Finding]:
         yield Finding(
             "learned models", trouble, ok=False, advice="remove that file, or run models --refresh <provider> again"
         )
-    yield checked("budget", lambda: anyio.run(budget, found), "mend what is named")
+    yield spending(found)
+    yield from (Finding("budget", note) for note in at_odds(budget_of(found)))
     for name, probe in anyio.run(probe_all, catalog, found).items() if catalog else ():
         yield Finding(name, probe.found, probe.ok, probe.advice)
         if catalog and probe.ok is not None:
@@ -120,6 +124,29 @@ def space(folder: Path) -> Finding:
     return Finding("free space", f"{free / (1 << 30):.1f} GiB", ok=free > SPARE_BYTES, advice=advice)
 
 
+def spending(found: Settings) -> Finding:
+    """What may be spent and what was. Having no limit is a fact, not a virtue."""
+    finding = checked("budget", lambda: anyio.run(budget, found), "mend what is named")
+    is_unlimited = finding.ok and not budget_of(found).is_limited
+    return replace(finding, ok=None, advice=f"to set one: {PER_TASK}=1, for example") if is_unlimited else finding
+
+
+def at_odds(limits: Budget) -> Iterator[str]:
+    """Amounts that do not do what whoever set them may think."""
+    if limits.unpriced_usd is not None and not limits.is_limited:
+        yield f"{UNPRICED} limits nothing by itself: it is what videos without a known price count for in a limit"
+    pairs = (
+        (UNPRICED, limits.unpriced_usd, PER_TASK, limits.per_task),
+        (PER_TASK, limits.per_task, PER_DAY, limits.per_day),
+        (PER_TASK, limits.per_task, PER_OWNER, limits.per_owner),
+        (PER_OWNER, limits.per_owner, PER_DAY, limits.per_day),
+    )
+    for less, one, more, other in pairs:
+        if one is not None and other is not None and one > other:
+            what = "videos without a known price are refused" if less == UNPRICED else "the smaller one holds"
+            yield f"{less} ({dollars(one)}) is more than {more} ({dollars(other)}): {what}"
+
+
 async def budget(found: Settings) -> str:
     """The limits, what counts as spent today, and what is left."""
     limits, now = budget_of(found), time.time()
@@ -130,24 +157,17 @@ async def budget(found: Settings) -> str:
     finally:
         await store.aclose()
     if not limits.is_limited:
-        return f"no limit is set; ${spent:g} counted today (UTC)"
-    parts = [
-        *([] if limits.per_task is None else [f"${limits.per_task:g} a video"]),
-        *([] if limits.per_day is None else [f"${limits.per_day:g} a day, ${left.today_usd:g} left"]),
-        *(
-            []
-            if limits.per_owner is None
-            else [f"${limits.per_owner:g} a day and owner, ${left.owner_today_usd:g} left"]
-        ),
-        f"${spent:g} counted today (UTC)",
-        "videos without a known price " + priced(limits.unpriced_usd),
-    ]
+        return f"no limit is set; {dollars(spent)} counted today (UTC)"
+    parts: list[str] = []
+    if limits.per_task is not None:
+        parts.append(f"{dollars(limits.per_task)} a video")
+    if limits.per_day is not None:
+        parts.append(f"{dollars(limits.per_day)} a day, {dollars(left.today_usd or 0)} left")
+    if limits.per_owner is not None:
+        parts.append(f"{dollars(limits.per_owner)} a day and owner, {dollars(left.owner_today_usd or 0)} left")
+    unpriced = "are refused" if limits.unpriced_usd is None else f"count for {dollars(limits.unpriced_usd)}"
+    parts += [f"{dollars(spent)} counted today (UTC)", f"videos without a known price {unpriced}"]
     return "; ".join(parts)
-
-
-def priced(usd: float | None) -> str:
-    """What becomes of a video whose price nobody knows."""
-    return "are refused" if usd is None else f"count for ${usd:g}"
 
 
 def limits(found: Settings, catalog: Catalog, provider_id: str) -> str:

@@ -11,10 +11,12 @@ from typing import Any
 import anyio
 import click
 
+from keyframe_mcp.cli import OVER_BUDGET
 from keyframe_mcp.cli.session import ME, WAIT, exit_code, follow, session, show_json, show_task
 from keyframe_mcp.engine import Engine, Started
+from keyframe_mcp.engine.budget import dollars
 from keyframe_mcp.errors import InvalidInput, Problem
-from keyframe_mcp.server.views import BudgetView, DryRunView, rehearsed
+from keyframe_mcp.server.views import NO_LIMIT, BudgetView, DryRunView, rehearsed
 from keyframe_mcp.task import Inputs, Mode
 
 MODES = "\n".join(f"  {mode:10} {mode.meaning}" for mode in Mode)
@@ -52,7 +54,7 @@ EXAMPLES = """\
     show_default=True,
     help="Seconds to wait for the video; 0 returns.",
 )
-@click.option("--dry-run", is_flag=True, help="Check and price it; write and send nothing.")
+@click.option("--dry-run", is_flag=True, help="Check and price it; write and send nothing. Exit code 6: too dear.")
 @click.option("--json", "as_json", is_flag=True, help="Print the task as JSON.")
 def generate(
     mode: str,
@@ -69,8 +71,7 @@ def generate(
     """Make a video and wait for it."""
     request = Inputs.model_validate({"mode": mode, "options": parsed(options)} | inputs)
     if dry_run:
-        anyio.run(partial(rehearse, request, model, strict=strict, as_json=as_json))
-        return
+        sys.exit(anyio.run(partial(rehearse, request, model, strict=strict, as_json=as_json)))
     start = partial(Engine.start, request=request, model=model, idempotency_key=idempotency_key, strict=strict)
     sys.exit(anyio.run(partial(make, start, wait, as_json=as_json)))
 
@@ -84,25 +85,31 @@ async def make(start: Callable[..., Awaitable[Started]], wait: float, *, as_json
         return exit_code([task]) if wait else 0
 
 
-async def rehearse(request: Inputs, model: str | None, *, strict: bool, as_json: bool) -> None:
-    """Show what would be sent, and what it would cost."""
+async def rehearse(request: Inputs, model: str | None, *, strict: bool, as_json: bool) -> int:
+    """Show what would be sent, and what it would cost. The exit code."""
     async with session(works=False) as application:
         engine = application.engine
         view = DryRunView.of(await engine.rehearse(ME, request, model=model, strict=strict), engine.budget)
     if as_json:
         show_json(view.data())
-        return
-    click.echo(rehearsed(view))
-    for name, value in view.wire.items():
-        click.echo(f"  {name} = {value}")
-    for name, value in (view.assumed or {}).items():
-        click.echo(f"  {name} = {value} (nobody asked for it){'' if name in view.wire else ', not sent'}")
-    if view.cost is not None:
-        click.echo(f"  price: {view.cost.basis}")
-    for line in left_in_words(view.budget) if view.budget is not None else ():
-        click.echo(f"  {line}")
-    for warning in view.warnings or ():
-        click.echo(f"  note: {warning}")
+    else:
+        click.echo("\n".join(in_words(view)))
+    return 0 if view.budget is None or view.budget.fits else OVER_BUDGET
+
+
+def in_words(view: DryRunView) -> Iterator[str]:
+    """A dry run, line by line."""
+    assumed = view.assumed or {}
+    yield rehearsed(view)
+    yield "Sent:"
+    yield from (f"  {name} = {value}{' (a default)' * (name in assumed)}" for name, value in view.wire.items())
+    if left := {name: value for name, value in assumed.items() if name not in view.wire}:
+        yield "Left to the model's defaults:"
+        yield from (f"  {name} = {value}" for name, value in left.items())
+    yield "Price and limits:"
+    yield from (f"  {line}" for line in (view.cost and view.cost.basis, view.quote) if line)
+    yield from (f"  {line}" for line in (left_in_words(view.budget) if view.budget is not None else (NO_LIMIT,)))
+    yield from (f"Note: {warning}" for warning in view.warnings or ())
 
 
 def left_in_words(budget: BudgetView) -> Iterator[str]:
@@ -112,7 +119,9 @@ def left_in_words(budget: BudgetView) -> Iterator[str]:
         "left today": budget.today_usd,
         "left today for you": budget.owner_today_usd,
     }
-    yield from (f"{words} ${usd:g}" for words, usd in limits.items() if usd is not None)
+    yield from (f"{words} {dollars(usd)}" for words, usd in limits.items() if usd is not None)
+    if budget.counts_usd is not None:
+        yield f"counts for {dollars(budget.counts_usd)}, its price not being known"
     if budget.resets_at is not None:
         yield f"a new day begins at {budget.resets_at:%Y-%m-%d %H:%M} UTC"
 

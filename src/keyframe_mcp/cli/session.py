@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,14 +15,18 @@ import click
 
 from keyframe_mcp.app import Application, open_application
 from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.cli import OVER_BUDGET
 from keyframe_mcp.engine import Caller
-from keyframe_mcp.server.views import TaskView, settling
+from keyframe_mcp.engine.doubts import settling
+from keyframe_mcp.errors import BudgetExceeded, kind_of
+from keyframe_mcp.server.views import TaskView, told
 from keyframe_mcp.settings import Settings, read_settings, strangers
 from keyframe_mcp.task import Output, Status, Task
 
 ME = Caller(owner="local", may_name_files=True)
 EXIT_OF = {Status.SUCCEEDED: 0, Status.FAILED: 1, Status.CANCELLED: 1, Status.UNKNOWN: 4}
 STILL_RUNNING = 5
+SENDING = "waiting for the provider's answer to a job that is being sent; stopping now leaves it in doubt"
 DAY = 86_400.0  # the longest wait, in seconds
 
 
@@ -63,7 +67,11 @@ async def session(found: Settings | None = None, *, works: bool = True) -> Async
     """The engine for one command; running unless the command only looks."""
     async with open_application(found or settings(), Path.cwd(), works=works) as application:
         warn_of_strangers(application.engine.catalog)
-        yield application
+        try:
+            yield application
+        finally:
+            if application.is_sending():
+                click.echo(SENDING, err=True)
 
 
 async def follow(application: Application, task: Task, seconds: float, *, quiet: bool) -> Task:
@@ -85,7 +93,8 @@ def show_json(data: object) -> None:
 def described(output: Output) -> str:
     """A video, a preview picture, or what is lost, in a line."""
     if output.file is None:
-        return f"{output.url} (not copied)"
+        end = "" if output.expires_at is None else f", works until {output.expires_at:%Y-%m-%d %H:%M} UTC"
+        return f"{output.url} (not copied{end})"
     length = "" if output.duration is None else f"  {output.duration:g} s  {output.fps:g} fps"
     return f"{output.file}  {output.width}x{output.height}{length}"
 
@@ -103,14 +112,46 @@ def show_task(task: Task, *, as_json: bool) -> None:
         click.echo(f"  drawn with {task.engine}{sure}")
     for warning in task.warnings:
         click.echo(f"  note: {warning}")
-    if task.failure:
-        click.echo(f"  {task.failure.kind}: {task.failure.message}")
+    for line in state(task):
+        click.echo(f"  {line}")
+
+
+def state(task: Task) -> Iterator[str]:
+    """What is wrong with a task, and what to do now."""
+    failure = told(task)
+    if failure is not None:
+        yield f"{failure.kind}: {failure.message}"
     if task.status is Status.UNKNOWN:
-        click.echo(f"  {settling(task)}")
-    elif task.failure:
-        click.echo(f"  {task.failure.fix}")
+        yield settling(task)
+    elif failure is not None:
+        yield failure.fix
+    if not task.status.is_settled:
+        yield going_on(task)
+
+
+def going_on(task: Task) -> str:
+    """What becomes of a task that is not done, and what a person can do about it."""
+    free = task.cost is not None and task.cost.estimated_usd == 0
+    stop = "" if task.cancel_requested else f"; or stop it: keyframe-mcp task {task.id} --cancel"
+    match task.status:
+        case Status.QUEUED:
+            state = "It is still to be made" if free else "It is still to be sent, and is paid then"
+        case Status.SAVING:
+            state, stop = "It is made, and still to be brought here", ""
+        case _:
+            state = "It is being made" if free else f"It was sent to {task.provider}, and is followed until it is done"
+    if task.status is Status.SUBMITTING and not free:
+        state = f"It is being sent to {task.provider}, whose answer is still to come"
+    return f"{state}. A running server goes on with it; without one: keyframe-mcp task {task.id} --wait 1800{stop}"
 
 
 def exit_code(tasks: Sequence[Task]) -> int:
     """The worst of what came of tasks."""
-    return max((EXIT_OF.get(task.status, STILL_RUNNING) for task in tasks), default=0)
+    return max((code_of(task) for task in tasks), default=0)
+
+
+def code_of(task: Task) -> int:
+    """What came of a task; money that is not there is the same whether it was missed before the quote or after."""
+    if task.failure is not None and task.status is Status.FAILED and task.failure.kind == kind_of(BudgetExceeded):
+        return OVER_BUDGET
+    return EXIT_OF.get(task.status, STILL_RUNNING)

@@ -16,6 +16,7 @@ from keyframe_mcp.task import Cost
 
 DAY = 86_400.0
 TINY = 1e-9  # prices are sums of fractions
+PER_TASK = "KEYFRAME_BUDGET_USD_PER_TASK"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +61,10 @@ class Budget:
                 "used, or whoever runs the server sets KEYFRAME_BUDGET_UNPRICED_USD to what such a video counts for"
             )
         if usd is not None and self.per_task is not None and usd > self.per_task:
-            return (
-                f"this would cost {dollars(usd)} ({cost.basis}), and a video may cost {dollars(self.per_task)} "
-                "(KEYFRAME_BUDGET_USD_PER_TASK)"
-            )
+            counts = f"would cost {dollars(usd)}"
+            if cost.estimated_usd is None:
+                counts = f"counts for {dollars(usd)} (KEYFRAME_BUDGET_UNPRICED_USD), its price not being known"
+            return f"this {counts} ({cost.basis}), and a video may cost {dollars(self.per_task)} ({PER_TASK})"
         return None
 
     def refusal_now(self, cost: Cost, left: Left, now: float) -> str | None:
@@ -81,11 +82,13 @@ class Budget:
 
     def exceeded(self, over: OverCap, usd: float, now: float) -> BudgetExceeded:
         """The store's no, in words."""
-        whole, variable = (self.per_day, "DAY") if over.which == "all" else (self.per_owner, "OWNER_PER_DAY")
+        limit, variable = (self.per_day, "DAY") if over.which == "all" else (self.per_owner, "OWNER_PER_DAY")
+        whole = limit or 0.0
+        wait = f"a new day begins at {tomorrow(now):%Y-%m-%d %H:%M} UTC: wait until then"
         return BudgetExceeded(
-            f"this would cost {dollars(usd)}, and of the {dollars(whole or 0)} for today "
+            f"this would cost {dollars(usd)}, and of the {dollars(whole)} for today "
             f"(KEYFRAME_BUDGET_USD_PER_{variable}) {dollars(over.left)} is left; "
-            f"a new day begins at {tomorrow(now):%Y-%m-%d %H:%M} UTC"
+            + (wait if usd <= whole + TINY else "no day has enough for it")
         )
 
     async def left(self, store: Store, owner: str, now: float) -> Left:
@@ -110,5 +113,5 @@ def at_least_nothing(usd: float | None) -> float | None:
 
 
 def dollars(usd: float) -> str:
-    """`$0.5`, `$12`."""
-    return f"${round(usd, 4):g}"
+    """`$0.5`, `$12`, `$1,000,000`: never in powers of ten."""
+    return "$" + f"{usd:,.6f}".rstrip("0").rstrip(".")

@@ -81,8 +81,8 @@ class Choosing:
             return none_able(request, ranked)
         fitting = [each for each in able if each.refusal is None]
         chosen = (fitting or able)[0]
-        why = self._why(chosen, len(fitting), " within the budget" if budget.is_limited else "")
-        return Choice(chosen.listed, why, told(chosen, ranked[: ranked.index(chosen)]))
+        why = self._why(chosen, len(fitting), within(budget))
+        return Choice(chosen.listed, why, told(chosen, ranked[: ranked.index(chosen)], within(budget)))
 
     def _why(self, chosen: Candidate, fitting: int, within: str) -> str:
         if chosen.listed.id == self.default_model:
@@ -118,12 +118,17 @@ class Choosing:
         return listed
 
 
-def told(chosen: Candidate, passed_over: Sequence[Candidate]) -> tuple[str, ...]:
+def within(budget: Budget) -> str:
+    """What is looked at when choosing: a video by itself. What is left of a day is looked at once it is chosen."""
+    if budget.per_task is not None:
+        return " within the limit for one video"
+    return " at a known price" if budget.is_limited and budget.unpriced_usd is None else ""
+
+
+def told(chosen: Candidate, passed_over: Sequence[Candidate], limit: str) -> tuple[str, ...]:
     """Why it is this model and not another that would have come first."""
     if not chosen.listed.model.generative:
-        dear = next(
-            (f" within the budget; {each.listed.id}: {each.refusal}" for each in passed_over if each.is_able), ""
-        )
+        dear = next((f"{limit}; {each.listed.id}: {each.refusal}" for each in passed_over if each.is_able), "")
         return (f"{chosen.listed.id} was used because no configured provider's model can do this{dear}.",)
     because = [f"{each.listed.id} ({each.refusal})" for each in passed_over[:MOST_PASSED_OVER]]
     more = f" and {len(passed_over) - MOST_PASSED_OVER} more" if len(passed_over) > MOST_PASSED_OVER else ""

@@ -2,7 +2,8 @@
 
 A circuit for each provider, in memory: another process finds out by itself. It hears how every call ended. After some
 failures in a row it opens: no call is made for a while. Then one task may try; its call closes the circuit, or opens it
-for twice as long.
+for twice as long. The try is not a paid one, unless what costs nothing has failed for long: that may be broken for good
+where submitting works.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from keyframe_mcp.errors import KeyframeError, ProviderError, ProviderUnavailabl
 from keyframe_mcp.task import Picture
 
 FAILURES = 5
+UNREACHED = 5  # harmless questions that fail, one after each pause: then the pause is the longest
+MOST_UNREACHED = 24  # two hours of them
 BROKEN: tuple[type[KeyframeError], ...] = (ProviderUnavailable, SubmissionUncertain)
 # An odd answer to a question says little of the next one. One to a submission leaves a job in doubt.
 UNCLEAR = (*BROKEN, UnexpectedReply)
@@ -43,6 +46,7 @@ class Circuit:
         self._pace = pace
         self._latest: deque[float] = deque(maxlen=FAILURES)
         self._in_a_row = 0
+        self._unreached, self._most_unreached = 0, UNREACHED
         self._opening: Opening | None = None
 
     @property
@@ -71,6 +75,21 @@ class Circuit:
         """The provider answered, whatever it said."""
         self._latest.clear()
         self._in_a_row, self._opening = 0, None
+        self._unreached, self._most_unreached = 0, UNREACHED
+
+    def unreached(self) -> None:
+        """A harmless question was the try, and failed."""
+        self._unreached += 1
+
+    def dares(self) -> bool:
+        """Whether a submission is to be the try. Harmless questions are then the next ones, twice as many as before.
+
+        So of jobs that are sent into the dark there are few, however long the provider is out of order.
+        """
+        if self._unreached < self._most_unreached:
+            return False
+        self._unreached, self._most_unreached = 0, min(2 * self._most_unreached, MOST_UNREACHED)
+        return True
 
     def failed(self, now: float, *, within: float) -> None:
         """The provider could not be reached, or is broken. Failures that are older than `within` do not count."""
@@ -121,6 +140,7 @@ class Watched:
         self._pace = pace
         self._name = name
         self._is_in = False
+        self._is_trying = False
 
     @property
     def idempotent(self) -> bool:
@@ -148,24 +168,30 @@ class Watched:
             return 0
         wait = self._circuit.enter(self._clock())
         self._is_in = wait == 0
+        self._is_trying = self._is_in and self._circuit.is_open
         return wait
 
     def leave(self) -> None:
         """The step is over."""
-        if self._is_in:
+        if self._is_trying:
             self._circuit.leave()
 
     async def send(self, picture: Picture) -> Sent:
-        """See `Adapter.send`. It may do without a call, so only failing says something of the provider."""
-        return await self._watched(lambda: self._adapter.send(picture), tells=lambda _: False)
+        """See `Adapter.send`. An upload is a good try. Else it says nothing of submissions, which may be failing."""
+        return await self._watched(
+            lambda: self._adapter.send(picture), tells=lambda sent: self._is_trying and is_upload(sent, picture)
+        )
 
     async def quote(self, job: Job) -> float | None:
-        """See `Adapter.quote`. It never says how it went."""
-        return await self._adapter.quote(job)
+        """See `Adapter.quote`. A price is a good try, like an upload; no price may be none there is."""
+        usd = await self._adapter.quote(job)
+        if usd is not None and self._is_trying:
+            self._circuit.heard()
+        return usd
 
     async def submit(self, job: Job) -> Accepted:
         """See `Adapter.submit`."""
-        if self._circuit.is_open:  # the try must not be a paid one
+        if self._circuit.is_open and not (self._is_trying and self._circuit.dares()):
             await self.reach()
         # Few are on their way at once and a silent one takes a minute or more: they are counted over a longer time.
         within = self._pace.longest_pause
@@ -173,7 +199,12 @@ class Watched:
 
     async def reach(self) -> None:
         """See `Adapter.reach`."""
-        await self._watched(self._adapter.reach)
+        try:
+            await self._watched(self._adapter.reach)
+        except BROKEN:
+            if self._is_trying:
+                self._circuit.unreached()
+            raise
 
     async def check(self, remote_id: str) -> Report:
         """See `Adapter.check`."""
@@ -221,3 +252,8 @@ class Watched:
         if tells(answer):
             self._circuit.heard()
         return answer
+
+
+def is_upload(sent: Sent, picture: Picture) -> bool:
+    """Whether a picture was left with the provider, which then answered."""
+    return sent.text != picture.url and not sent.text.startswith("data:")

@@ -16,8 +16,9 @@ from keyframe_mcp.engine.films import Films
 from keyframe_mcp.engine.intake import Draft, Intake
 from keyframe_mcp.engine.moves import discreet, uncharged
 from keyframe_mcp.engine.settling import Settling
+from keyframe_mcp.errors import MissingCredential
 from keyframe_mcp.store import OverCap, Store
-from keyframe_mcp.task import Inputs, Status, Task
+from keyframe_mcp.task import Failure, Inputs, Status, Task
 
 SAME_REQUEST_SECONDS = 120
 LOOK_AGAIN_SECONDS = 2.0  # another process may have moved the task
@@ -95,8 +96,19 @@ class Engine:
             raise self.budget.exceeded(over, draft.counted_usd, draft.created_at) from None
 
     async def get(self, task_id: str, caller: Caller) -> Task:
-        """A task as it was last written down."""
-        return await self.store.get(task_id, caller.owner)
+        """A task as it was last written down, and whether this server can do nothing for it."""
+        task = await self.store.get(task_id, caller.owner)
+        if task.status.is_settled or task.provider in self.intake.choosing.configured:
+            return task
+        return task.model_copy(update={"failure": Failure.of(MissingCredential(self._waits_for(task.provider)))})
+
+    def _waits_for(self, provider_id: str) -> str:
+        """What keeps a task of a provider from going on here."""
+        provider = self.catalog.providers.get(provider_id)
+        if provider is None:
+            return f"this task waits for the catalogue to have {provider_id} again"
+        elsewhere = "or for another server with it that shares these tasks"
+        return f"this task waits for {provider.key} to be set here again, {elsewhere}"
 
     async def recent(self, caller: Caller, statuses: Collection[Status] = (), limit: int = 20) -> Sequence[Task]:
         """The caller's newest tasks."""
@@ -119,11 +131,8 @@ class Engine:
 
     async def cancel(self, task_id: str, caller: Caller) -> Task:
         """Stop a task that was not sent yet, or have the runner ask the provider. A finished one stays as it is."""
-        task = await self.get(task_id, caller)
-        ended = uncharged(task) | discreet(task)
-        moved = await self.store.move(
-            task_id, of={Status.QUEUED}, to=Status.CANCELLED, attempt=task.attempt, changes=ended
-        )
+        await self.get(task_id, caller)
+        moved = await self.store.move(task_id, of={Status.QUEUED}, to=Status.CANCELLED, changes=cancelled)
         if moved is None:
             asked = {"cancel_requested": True}
             await self.store.move(task_id, of={Status.SUBMITTING, Status.RUNNING}, changes=asked)
@@ -131,6 +140,11 @@ class Engine:
         self.bulletin.ring(task_id)
         self.bulletin.ring(WAKE)
         return await self.get(task_id, caller)
+
+
+def cancelled(task: Task) -> dict[str, object]:
+    """What becomes of a task that was stopped before it was sent."""
+    return uncharged(task) | discreet(task) | {"failure": None}
 
 
 async def is_gone(task: Task, now: float) -> bool:

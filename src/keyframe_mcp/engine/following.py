@@ -11,7 +11,7 @@ from keyframe_mcp.engine.doubts import doubtful
 from keyframe_mcp.engine.moves import Moves, expires_at, forget, trace_of, uncharged
 from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.engine.polling import Polling
-from keyframe_mcp.errors import JobLost, KeyframeError, ProviderRefused, UnknownModel
+from keyframe_mcp.errors import JobLost, KeyframeError, ProviderRefused, UnknownModel, by_kind
 from keyframe_mcp.task import Failure, Status, Task
 
 
@@ -39,7 +39,10 @@ class Following:
 
     async def _unheard(self, task: Task, error: KeyframeError) -> float:
         """No answer ends no job. But one that never comes is said to be missing, in the end."""
-        since = self.clock() if task.unheard_since is None else task.unheard_since
+        since = task.unheard_since
+        # Being told that there is no such job is no part of a silence before it.
+        if since is None or (isinstance(error, ProviderRefused) and not was_refused(task)):
+            since = self.clock()
         if self.clock() - since >= self._patience(task, error):
             why = f"{task.provider} has not said how its job {task.remote_id} is doing for too long: {error}"
             return await self._lose(task, why, {})
@@ -161,3 +164,9 @@ def is_overdue(catalog: Catalog, task: Task, pace: Pace, now: float) -> bool:
     provider = catalog.providers.get(task.provider)
     longest = (provider.longest_seconds if provider else None) or pace.longest
     return task.sent_at is not None and now - task.sent_at > longest + pace.overdue
+
+
+def was_refused(task: Task) -> bool:
+    """Whether the provider, when it was asked last, said that it has no such job."""
+    kind = by_kind().get(task.failure.kind) if task.failure else None
+    return kind is not None and issubclass(kind, ProviderRefused)

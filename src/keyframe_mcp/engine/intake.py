@@ -15,7 +15,9 @@ from typing import Any, Protocol, cast
 
 import anyio
 
+from keyframe_mcp.adapters import HTTP_DIALECTS, dialect_of
 from keyframe_mcp.catalog import Listed
+from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.catalog.models import Model
 from keyframe_mcp.catalog.requests import Checked, check, inputs_asked
 from keyframe_mcp.engine.budget import Budget
@@ -47,6 +49,8 @@ class Draft:
     why: str
     assumed: Mapping[str, object]
     """By wire name: defaults that are sent, and those the provider is documented to have."""
+    quoted_by: str | None = None
+    """The name of a provider that says its own price before a job is sent; budgets are then held against that."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class Intake:
             created_at=now,
             updated_at=now,
         )
-        return Draft(task, choice.why, assumed(listed.model, request, checked.wire))
+        return Draft(task, choice.why, assumed(listed.model, request, checked.wire), quoting(listed.provider))
 
 
 async def pictures_of(
@@ -152,6 +156,14 @@ def assumed(model: Model, request: Inputs, wire: Mapping[str, object]) -> dict[s
     if model.sizes and (request.resolution or request.aspect_ratio):
         asked |= model.size_wires
     return {name: value for name, value in model.in_effect(wire).items() if name not in asked}
+
+
+def quoting(provider: Provider) -> str | None:
+    """The name of a provider that says what a job will cost."""
+    from keyframe_mcp.adapters.dialect import Dialect  # noqa: PLC0415 - nothing at the start needs it
+
+    speaks = provider.dialect in HTTP_DIALECTS
+    return provider.name if speaks and dialect_of(provider.dialect).quote_call is not Dialect.quote_call else None
 
 
 def plain_words(listed: Listed) -> tuple[str, ...]:

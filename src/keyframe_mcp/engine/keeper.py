@@ -6,6 +6,7 @@ name follows from the place among the provider's outputs, so a later try finds w
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -31,6 +32,7 @@ from keyframe_mcp.engine.kept import (
 )
 from keyframe_mcp.errors import (
     KeyframeError,
+    OutputUnwritable,
     RenderFailed,
     UnexpectedReply,
     UnfetchableUrl,
@@ -57,6 +59,8 @@ EXTENSIONS = {
     "image/avif": ".avif",
 }
 MOST_BYTES = 2 << 30
+MB = 1_000_000
+LEAST_BYTES = 100 * MB  # of free space, before a video is paid for
 FETCH_SECONDS = 600.0  # a slow line may take so much longer than 100 KB/s would
 IDLE_SECONDS = 30.0
 CHECK_SECONDS = 300.0  # waiting for a place in the workshop counts
@@ -105,6 +109,11 @@ class Keeper:
         self._made_in = made_in
         self._copies = copies
         self._clock = clock
+
+    async def require_room(self) -> None:
+        """Raise `OutputUnwritable` where no result could be put: then nothing is paid for that cannot be kept."""
+        if self._copies:
+            await anyio.to_thread.run_sync(require_room, self._folder)
 
     async def keep(self, task: Task, headers_for: HeadersFor = lambda _: NO_HEADERS) -> Kept:
         """Every output of a task, as a file here if it is to be; what an earlier try has kept is not fetched again.
@@ -221,3 +230,18 @@ def take_over(made: Path, kept: Path) -> None:
         move(made, kept)
     except OSError as error:
         raise unwritable(kept, error) from None
+
+
+def require_room(folder: Path) -> None:
+    """Raise `OutputUnwritable` for a folder that takes no file, or has hardly any space left."""
+    probe = unfinished(folder / "room")
+    try:
+        begin(probe).close()
+        probe.unlink()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        reason = f"{folder} cannot be written ({error.strerror or error})"
+        raise OutputUnwritable(f"{reason}; nothing is sent until it can, which is tried again by itself") from None
+    if free < LEAST_BYTES:
+        reason = f"{folder} has {free / MB:,.0f} MB left, and {LEAST_BYTES / MB:,.0f} MB is the least"
+        raise OutputUnwritable(f"{reason}; nothing is sent until there is space, which is looked at again by itself")

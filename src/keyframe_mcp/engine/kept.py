@@ -75,7 +75,7 @@ def not_copied(task: Task, outputs: Sequence[Output]) -> tuple[str, ...]:
     if all(output.kept is not False for output in outputs):
         return ()
     works = f"works{lasts(expiry(task))}, and view_video, extract_frame and task:{task.id} only as long as it does"
-    why = "whoever runs this server set KEYFRAME_KEEP_RESULTS to off"
+    why = "whoever runs this server set KEYFRAME_KEEP_RESULTS=0"
     return (f"results are not copied here, because {why}: the URL in outputs {works}",)
 
 
@@ -89,22 +89,40 @@ def clock_time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
+def whereabouts(task: Task) -> str:
+    """Where the video of a finished task is, in the words of its result."""
+    output = next(iter(task.outputs), Output())
+    if output.file is not None or output.url is None:
+        return "The video is outputs[0].file."
+    end = "" if output.expires_at is None else f" It works until {clock_time(output.expires_at)} (expires_at)."
+    return f"The video is at {output.url} (outputs[0].url) and was not copied here.{end}"
+
+
 def verdict(task: Task, url: str, error: UnfetchableUrl, now: float) -> KeyframeError:
     """What it means for a result that it could not be fetched."""
     end = expiry(task)
     over = now - end.timestamp() if end else -1
     until = f"; it was kept there until {clock_time(end)}" if end and over > 0 else ""
+    reason = said(url, error)
     # Until when it is kept is often a guess, and no answer proves nothing: a day is given on top.
     if error.passing and over < DAY:
-        return ProviderUnavailable(f"the video is made, but {error}; it is tried again by itself")
+        return ProviderUnavailable(f"the video is made, but {reason}; it is tried again by itself")
     if error.passing:
-        return ResultGone(f"{error}{until}")
+        return ResultGone(f"{reason}{until}")
     if error.status in TAKEN:
         where = f"Its URL in outputs works{lasts(end)}"
         return ResultTooLarge(f"the video is made and cannot be copied here: {error}. {where}")
     if error.status is not None and 400 <= error.status < 500:
-        return ResultGone(f"{host_of(url)} answered {error.status} for the result{until}")
-    return UnexpectedReply(f"the result cannot be fetched: {error}")
+        return ResultGone(f"{reason}{until}")
+    return UnexpectedReply(f"the result cannot be fetched: {reason}")
+
+
+def said(url: str, error: UnfetchableUrl) -> str:
+    """Why a result did not come. What a stranger's picture would need, such as no signing in, is no matter here."""
+    if error.status is None or error.status in TAKEN:
+        return str(error)
+    gone = ": the provider no longer gives it out" if 400 <= error.status < 500 and not error.passing else ""
+    return f"{host_of(url)} answered {error.status} for the result{gone}"
 
 
 def urgency(error: KeyframeError) -> int:
@@ -149,11 +167,13 @@ def expiry(task: Task) -> datetime | None:
 
 
 def host_of(url: str) -> str:
-    """All of a URL that an error text needs: the rest may hold a signature."""
+    """All of a URL that an error text needs, with the port if it has one: the rest may hold a signature."""
     try:
-        return urlsplit(url).hostname or NOWHERE
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
     except ValueError:
         return NOWHERE
+    return NOWHERE if not host else host if port is None else f"{host}:{port}"
 
 
 def local_path(url: str, made_in: Path) -> Path:

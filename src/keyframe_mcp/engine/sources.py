@@ -20,6 +20,7 @@ import anyio.to_thread
 
 from keyframe_mcp.engine.caller import Caller
 from keyframe_mcp.engine.keeper import FetchResult
+from keyframe_mcp.engine.kept import said
 from keyframe_mcp.errors import InvalidInput, NotReady, OutputUnwritable, UnfetchableUrl
 from keyframe_mcp.media.files import Folders
 from keyframe_mcp.media.orders import CheckImage, ExtractFrame, FitImage, ImageFacts, ProbeVideo
@@ -237,7 +238,7 @@ def left_text(task_id: str, made: Output, error: UnfetchableUrl) -> str:
     end = f"until {made.expires_at:%Y-%m-%d %H:%M} UTC" if made.expires_at else "for a time it does not say"
     kept = f"the provider keeps it {end}, and results are not copied here (KEYFRAME_KEEP_RESULTS)"
     step = "try again in a moment" if error.passing else "if that is over, make the video again"
-    return f"the video of task {task_id} cannot be fetched: {error}; {kept}; {step}"
+    return f"the video of task {task_id} cannot be fetched: {said(made.url or '', error)}; {kept}; {step}"
 
 
 def unfinished_text(task: Task) -> str:

@@ -20,7 +20,7 @@ from keyframe_mcp.engine.polling import Polling
 from keyframe_mcp.engine.reconciling import Reconciling
 from keyframe_mcp.engine.saving import Saving
 from keyframe_mcp.engine.submitting import Rules, Sending, Submitting
-from keyframe_mcp.errors import KeyframeError, MissingCredential, ProviderUnavailable
+from keyframe_mcp.errors import KeyframeError, ProviderUnavailable
 from keyframe_mcp.store import Store
 from keyframe_mcp.task import Failure, Status, Task
 
@@ -55,8 +55,7 @@ class Steps:
             return None
         adapter = self.adapters.get(task.provider)
         if adapter is None:
-            await moves.note(task, failure=Failure.of(MissingCredential(self._waits_for(task.provider))))
-            return self.pace.unconfigured
+            return self.pace.unconfigured  # its key was taken away, here; the engine says so to whoever asks
         try:
             return await self._take(step, task, adapter, moves)
         except Exception as error:
@@ -102,16 +101,17 @@ class Steps:
         later = 0.2 if status is Status.QUEUED else 0.0
         return wait * (1 + later + 0.2 * self.chance())
 
-    def _waits_for(self, provider_id: str) -> str:
-        """What keeps a task from going on."""
-        provider = self.catalog.providers.get(provider_id)
-        if provider is None:
-            return f"this task waits for the catalogue to have {provider_id} again"
-        return f"this task waits for {provider.key} to be set again"
-
     def _submitting(self, moves: Moves) -> Submitting:
         return Submitting(
-            self.catalog, self.pictures, moves, self.clock, self.pace, self.sending, self.rules, self._polling()
+            self.catalog,
+            self.pictures,
+            moves,
+            self.clock,
+            self.pace,
+            self.sending,
+            self.rules,
+            self._polling(),
+            self.keeper,
         )
 
     def _polling(self) -> Polling:

@@ -12,6 +12,7 @@ from keyframe_mcp.adapters.base import Accepted, Adapter, Job
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.budget import NO_BUDGET, Budget
 from keyframe_mcp.engine.doubts import doubtful, uncertain
+from keyframe_mcp.engine.keeper import Keeper
 from keyframe_mcp.engine.moves import Moves, trace_of, uncharged, waiting
 from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.engine.pictures import Pictures
@@ -80,16 +81,17 @@ class Submitting:
     sending: Sending
     rules: Rules
     polling: Polling
+    keeper: Keeper
 
     async def submit(self, task: Task, adapter: Adapter) -> float | None:
         """Prepare what costs nothing, write the intent down, then send it, once."""
         if task.cancel_requested:
-            await self.moves.move(task, {Status.QUEUED}, Status.CANCELLED, **uncharged(task))
+            await self.moves.move(task, {Status.QUEUED}, Status.CANCELLED, failure=None, **uncharged(task))
             return None
         if adapter.idempotent:
             return await self._prepare(task, adapter)
         limits = self.rules.limits_of(task.provider, adapter)
-        if full := await self.moves.store.full(task.provider, limits):
+        if full := await self.moves.store.full(task, limits):
             return await self._wait(task, full)
         # Not waited for: whoever waits here keeps the runner from other providers' tasks.
         place = self.sending.place(task.provider)
@@ -119,6 +121,8 @@ class Submitting:
     async def _prepare(self, task: Task, adapter: Adapter) -> float | None:
         """Everything that costs nothing; then it is sent."""
         try:
+            if not adapter.idempotent:
+                await self.keeper.require_room()
             job = await self._job(task, adapter)
         except (ProviderBusy, ProviderUnavailable, OutputUnwritable) as error:
             await self.moves.note(task, failure=Failure.of(error))
@@ -142,7 +146,8 @@ class Submitting:
             return 0
         if isinstance(intent, Full):
             return await self._wait(task, intent)
-        job = replace(job, attempt=intent.attempt, not_after=now + self.pace.fence)
+        late = anyio.current_time() + self.pace.fence
+        job = replace(job, attempt=intent.attempt, not_after=now + self.pace.fence, not_after_ticks=late)
         return await self._send(intent, job, adapter)
 
     async def _job(self, task: Task, adapter: Adapter) -> Job:
@@ -160,7 +165,8 @@ class Submitting:
         usd = task.spent_before + self.rules.budget.counts(cost)
         now = self.clock()
         try:
-            await self.moves.store.count(task.id, attempt=task.attempt, usd=usd, caps=self.rules.budget.caps(now))
+            caps, of = self.rules.budget.caps(now), {Status.QUEUED}
+            await self.moves.store.count(task.id, of=of, attempt=task.attempt, usd=usd, caps=caps)
         except OverCap as over:
             raise self.rules.budget.exceeded(over, usd, now) from None
         finally:
@@ -200,7 +206,7 @@ class Submitting:
 
     async def _remember(self, task: Task, accepted: Accepted) -> None:
         """Write the provider's id down, however often that takes: it is all there is of a job that may be paid."""
-        for wait in (0.1, 1, 5, 10, 30):
+        for wait in (0.1, 1, 5, 10, *[30] * 20):
             try:
                 await self._take(task, accepted)
             except StoreUnusable:

@@ -1,7 +1,7 @@
 """A body on its way into a file, and how one that broke off is gone on with.
 
-Only a file that its server names unmistakably is gone on with (RFC 9110, 13.1.5 and 14.4); of any other, the halves
-of two different films might end up in one file.
+Only a file that its server names unmistakably is gone on with (RFC 9110, 13.1.5, 14.4 and 15.3.7), and at that server
+alone; of any other, the halves of two different films might end up in one file.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import httpx
 
 from keyframe_mcp.errors import UnfetchableUrl
 
-ASK_AGAIN = frozenset({408, 425, 429})
-"""Answers below 500 that may well be another one a little later."""
+ASK_AGAIN = frozenset({206, 408, 425, 429})
+"""Answers below 500 that may well be another one a little later. 206 is one where the whole was asked for."""
 
 PIECE = 1 << 20
 """Bytes written at once, each time in a thread: a slow disk then holds up this one download and nothing else."""
@@ -33,7 +33,11 @@ BREAKS = (httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError)
 """How a body ends too soon; the last of them also when fewer bytes came than were declared."""
 
 STRONG_TAG = re.compile(r'"[!#-~]*"')
-PART = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
+DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
+PART = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
+
+Origin = tuple[str, bytes, int | None]
+"""Scheme, host and port."""
 
 
 class BrokeOff(Exception):
@@ -46,10 +50,22 @@ class BrokeOff(Exception):
 
 @dataclass(frozen=True)
 class Version:
-    """Which file a server began to send: how it tells it from any other, and all its bytes."""
+    """Which file a server began to send: where, how it tells it from any other, and all its bytes."""
 
-    validator: str
+    origin: Origin
+    tag: str | None
+    modified: str | None
     total: int
+
+    @property
+    def validator(self) -> str:
+        """By which the server knows it again. A tag is surer than a date."""
+        return self.tag or self.modified or ""
+
+    def is_told_by(self, response: httpx.Response) -> bool:
+        """Whether a part is said to be of this file. A date may be left out of such an answer, and a tag may not."""
+        tag, modified = response.headers.get("etag"), response.headers.get("last-modified")
+        return tag == self.tag and modified in (None, self.modified)
 
 
 class Body:
@@ -61,6 +77,7 @@ class Body:
         self._waiting = bytearray()
         self._farthest = 0
         self._came = 0
+        self._end = most_bytes
         self.most_bytes = most_bytes
         self.has = 0
         self.version: Version | None = None
@@ -75,25 +92,25 @@ class Body:
         """Whether it has the length it should have, as far as that is known."""
         return self.version is None or self.has == self.version.total
 
-    def question(self) -> Mapping[str, str]:
-        """The headers that ask for the rest; none for the whole."""
-        if self.version is None or self.has == 0:
+    def question(self, url: str) -> Mapping[str, str]:
+        """The headers that ask for the rest; none for the whole, as of a server that did not send the beginning."""
+        if self.version is None or self.has == 0 or self.version.origin != origin(url):
             return {}
         return {"Range": f"bytes={self.has}-", "If-Range": self.version.validator}
 
-    def go_on(self) -> None:
-        """An answer brings the rest."""
-        self._came = 0
+    def go_on(self, end: int) -> None:
+        """An answer brings more of it, up to a place that it names."""
+        self._came, self._end = 0, end
 
     async def start_over(self, version: Version | None) -> None:
         """An answer brings the whole."""
-        self.version, self.has, self._came = version, 0, 0
+        self.version, self.has, self._came, self._end = version, 0, 0, self.most_bytes
         self._waiting.clear()
         await anyio.to_thread.run_sync(empty, self._into)
 
     async def take(self, piece: bytes) -> bool:
         """Some more of it; False, and nothing is written, when that would be too much."""
-        if self.has + len(piece) > self.most_bytes:
+        if self.has + len(piece) > self._end:
             return False
         self._waiting += piece
         self.has += len(piece)
@@ -126,30 +143,36 @@ def empty(into: IO[bytes]) -> None:
 async def receive(url: str, response: httpx.Response, body: Body) -> None:
     """Read a body as it was sent; decoding it could unpack a bomb. Raises `BrokeOff`, `UnfetchableUrl`, `OSError`."""
     status = response.status_code
-    is_rest = bool(body.question())
+    is_rest = bool(body.question(url))
+    # whatever is wrong with asking for the rest, asking for the whole may well work
+    passing = is_rest or status in ASK_AGAIN or status >= 500
     if status != 200 and not (is_rest and status == 206):
-        # whatever is wrong with asking for the rest, asking for the whole may well work
-        passing = is_rest or status in ASK_AGAIN or status >= 500
-        message = f"{shown(url)} answered {status}; it must be readable without signing in"
-        raise UnfetchableUrl(message, status=status, passing=passing)
+        raise UnfetchableUrl(refusal(url, status), status=status, passing=passing)
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise UnfetchableUrl(f"{shown(url)} sends compressed content, which is not read", status=status)
+        packed = f"{shown(url)} sends compressed content, which is not read"
+        raise UnfetchableUrl(packed, status=status, passing=passing)
     if status == 206:
-        require_rest(url, response, body)
-        body.go_on()
+        body.go_on(rest_end(url, response, body))
     else:
-        await body.start_over(version_of(response))
+        await body.start_over(version_of(url, response))
         if int(response.headers.get("content-length", 0)) > body.most_bytes:
-            raise too_large(url, response, body)
+            raise too_much(url, response, body)
     await copy(url, response, body)
 
 
+def refusal(url: str, status: int) -> str:
+    """What to say of an answer that is no file."""
+    if status == 206:
+        return f"{shown(url)} answered with a part that was not asked for; try again"
+    return f"{shown(url)} answered {status}; it must be readable without signing in"
+
+
 async def copy(url: str, response: httpx.Response, body: Body) -> None:
-    """Take the bytes, up to the most that works. What came before a break is kept."""
+    """Take the bytes, up to the last that is meant or works. What came before a break is kept."""
     try:
         async for piece in response.aiter_raw():
             if not await body.take(piece):
-                raise too_large(url, response, body)
+                raise too_much(url, response, body)
     except BREAKS:
         raise BrokeOff(response.status_code) from None
     await body.write()
@@ -157,50 +180,59 @@ async def copy(url: str, response: httpx.Response, body: Body) -> None:
         raise BrokeOff(response.status_code)
 
 
-def require_rest(url: str, response: httpx.Response, body: Body) -> None:
-    """Raise `UnfetchableUrl` for a part that does not begin where the file here ends, or is one of another file."""
+def rest_end(url: str, response: httpx.Response, body: Body) -> int:
+    """How many bytes there are after this part.
+
+    Raises `UnfetchableUrl` for one that does not begin where the file here ends, or may be one of another file.
+    """
     part = PART.fullmatch(response.headers.get("content-range", ""))
-    tag = response.headers.get("etag")
-    if part is not None and body.version is not None:
-        start, end, total = map(int, part.groups())
-        validator = body.version.validator
-        is_same = tag in (None, validator) or not validator.startswith('"')
-        if is_same and start == body.has <= end < total == body.version.total:
-            return
+    if part is not None and body.version is not None and body.version.is_told_by(response):
+        start, last, total = map(int, part.groups())
+        if start == body.has <= last < total == body.version.total:
+            return last + 1
     message = f"{shown(url)} broke off, and answered with another part than the missing one; try again"
     raise UnfetchableUrl(message, status=response.status_code, passing=True)
 
 
-def version_of(response: httpx.Response) -> Version | None:
+def version_of(url: str, response: httpx.Response) -> Version | None:
     """Which file this is; None where that, or its length, is not said for certain."""
-    length = response.headers.get("content-length")
-    validator = validator_of(response)
-    if length is None or validator is None or "transfer-encoding" in response.headers:
+    headers = response.headers
+    length, tag, modified = headers.get("content-length"), headers.get("etag"), headers.get("last-modified")
+    if length is None or "transfer-encoding" in headers:
         return None
-    return Version(validator, int(length))
+    is_told = is_settled(modified, headers.get("date")) if tag is None else STRONG_TAG.fullmatch(tag) is not None
+    return Version(origin(url), tag, modified, int(length)) if is_told else None
 
 
-def validator_of(response: httpx.Response) -> str | None:
-    """A strong tag; without any tag, a date at which the file had been the same for at least a second."""
-    tag = response.headers.get("etag")
-    if tag is not None:
-        return tag if STRONG_TAG.fullmatch(tag) else None
-    modified = response.headers.get("last-modified", "")
-    return modified if instant(modified) + 1 <= instant(response.headers.get("date", "")) else None
+def is_settled(modified: str | None, now: str | None) -> bool:
+    """Whether a date can stand for a file: it had been the same for at least a second when it was sent."""
+    return instant(modified or "") + 1 <= instant(now or "")
 
 
 def instant(date: str) -> float:
-    """Seconds since the epoch; for what is no date, a number that compares with nothing."""
+    """Seconds since the epoch; for what is no date as HTTP writes it, a number that compares with nothing."""
     with suppress(ValueError, OverflowError, TypeError):
-        if parsed := parsedate_tz(date):
+        if DATE.fullmatch(date) and (parsed := parsedate_tz(date)):
             return mktime_tz(parsed)
     return float("nan")
 
 
-def too_large(url: str, response: httpx.Response, body: Body) -> UnfetchableUrl:
-    """What to say when there are more bytes than work."""
+def too_much(url: str, response: httpx.Response, body: Body) -> UnfetchableUrl:
+    """What to say when there are more bytes than work, or than a part was said to have."""
+    if response.status_code == 206:
+        message = f"{shown(url)} broke off, and answered with more than the missing part; try again"
+        return UnfetchableUrl(message, status=206, passing=True)
     message = f"{shown(url)} has more than {body.most_bytes:,} bytes, which is the most that works"
     return UnfetchableUrl(message, status=response.status_code)
+
+
+def origin(url: str) -> Origin:
+    """Anything that is no URL is an origin of its own, and refused elsewhere."""
+    try:
+        parsed = httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
+        return url, b"", None
+    return parsed.scheme, parsed.raw_host, parsed.port
 
 
 def shown(url: str) -> str:

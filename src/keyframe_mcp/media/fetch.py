@@ -19,7 +19,7 @@ import anyio
 import httpx
 
 from keyframe_mcp.errors import UnfetchableUrl
-from keyframe_mcp.media.download import PACE, Body, BrokeOff, receive, shown
+from keyframe_mcp.media.download import PACE, Body, BrokeOff, origin, receive, shown
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -112,7 +112,8 @@ class Fetcher:
         home = origin(url)
         for _ in range(REDIRECTS + 1):
             headers = headers if origin(url) == home else NO_HEADERS
-            response = await client.send(await self._request(client, url, {**headers, **body.question()}), stream=True)
+            request = await self._request(client, url, {**headers, **body.question(url)})
+            response = await client.send(request, stream=True)
             try:
                 if response.has_redirect_location:
                     url = onward(url, response.headers["location"])
@@ -174,15 +175,6 @@ def onward(url: str, location: str) -> str:
         return urljoin(url, location)
     except ValueError:
         raise UnfetchableUrl(f"{shown(url)} was redirected to something that is not a URL") from None
-
-
-def origin(url: str) -> tuple[str, bytes, int | None]:
-    """Scheme, host and port; anything that is no URL is an origin of its own, and refused later."""
-    try:
-        parsed = httpx.URL(url)
-    except (ValueError, httpx.InvalidURL):
-        return url, b"", None
-    return parsed.scheme, parsed.raw_host, parsed.port
 
 
 async def resolve_name(host: str, port: int) -> Sequence[str]:

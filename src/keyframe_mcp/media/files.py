@@ -68,16 +68,8 @@ class Folders:
                     return spelling, path.relative_to(spelling).parts
         raise InvalidInput(
             f"{name} is outside the folders this server may read: {', '.join(map(str, self.allowed))}. "
-            f"Copy the file there, or have KEYFRAME_ALLOWED_DIRS changed{self._hint(workspaces)}"
+            f"Copy the file there, or have KEYFRAME_ALLOWED_DIRS changed{hint(path, workspaces)}"
         )
-
-    def _hint(self, workspaces: Sequence[str]) -> str:
-        """What could be allowed, where the caller says that it works somewhere else."""
-        beyond = [each for each in workspaces if not any(Path(each).is_relative_to(folder) for folder in self.allowed)]
-        if not beyond:
-            return ""
-        named = ", ".join(map(plain, beyond[:MOST_NAMED]))
-        return f": your client says its workspace is {named}; whoever runs the server can add it to that variable"
 
     def _near(self, folder: Path, parts: Sequence[str]) -> str:
         """Files beside the missing one whose names are close."""
@@ -87,6 +79,15 @@ class Folders:
             return ""
         near = get_close_matches(parts[-1], names, n=3, cutoff=0.5)
         return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def hint(path: Path, workspaces: Sequence[str]) -> str:
+    """What could be allowed, where the file is in a folder that the caller says it works in. Others stay unsaid."""
+    around = [each for each in workspaces if path.is_relative_to(os.path.normpath(each))]
+    if not around:
+        return ""
+    named = ", ".join(map(plain, around[:MOST_NAMED]))
+    return f": your client says its workspace is {named}; whoever runs the server can add it to that variable"
 
 
 def open_below(folder: Path, parts: Sequence[str]) -> BinaryIO:

@@ -31,6 +31,7 @@ class EmbeddedRunner:
 
     def __init__(self, steps: Steps, store: Store, bulletin: Bulletin) -> None:
         self._lease = steps.pace.lease
+        self._providers = frozenset(steps.adapters)  # others' tasks are left to processes that have their keys
         self._steps = steps
         self._store = store
         self._bulletin = bulletin
@@ -69,12 +70,12 @@ class EmbeddedRunner:
 
     async def _round(self, tasks: TaskGroup, listener: Listener) -> None:
         free = MOST_AT_ONCE - len(self._held)
-        claimed = await self._store.claim(self._name, free, self._lease) if free else ()
+        claimed = await self._store.claim(self._name, free, self._lease, self._providers) if free else ()
         for task_id in claimed:
             self._held.add(task_id)
             tasks.start_soon(self._one, task_id)
         if not claimed:
-            due = await self._store.next_due() if free else None
+            due = await self._store.next_due(self._providers) if free else None
             await listener.wait(LOOK_AGAIN_SECONDS if due is None else min(due + 0.005, LOOK_AGAIN_SECONDS))
 
     async def _one(self, task_id: str) -> None:

@@ -19,6 +19,7 @@ from mcp.types import CallToolResult, ContentBlock, ImageContent, ListRootsReque
 from keyframe_mcp.app import Application
 from keyframe_mcp.catalog import Listed
 from keyframe_mcp.engine import Caller
+from keyframe_mcp.engine.doubts import uncancellable
 from keyframe_mcp.errors import InvalidInput, Problem
 from keyframe_mcp.media.orders import SheetFacts
 from keyframe_mcp.media.references import At
@@ -87,7 +88,11 @@ class Tools:
         if not before.status.is_settled:
             await self._engine.cancel(task_id, self._caller)
         (task,) = await self._follow([task_id], CANCEL_SECONDS, context)
-        return result(TaskView.of(task), sentence(task))
+        view = TaskView.of(task)
+        if task.status is Status.UNKNOWN:
+            refusal = uncancellable(task)
+            return result(view.model_copy(update={"next_step": f"{refusal} {view.next_step}"}), refusal)
+        return result(view, sentence(task))
 
     async def list_tasks(self, arguments: take.ListTasks, _: Context) -> CallToolResult:
         """The newest tasks."""
@@ -218,7 +223,10 @@ def sentence(task: Task) -> str:
     """A task in a sentence, for hosts that show only text."""
     if task.status is Status.SUCCEEDED and task.outputs:
         output = task.outputs[0]
-        return f"Task {task.id} succeeded: {output.file} ({output.width}x{output.height}, {output.duration:g} s)."
+        if output.file is None:
+            return f"Task {task.id} succeeded: {output.url} (not copied here)."
+        length = "" if output.duration is None else f", {output.duration:g} s"
+        return f"Task {task.id} succeeded: {output.file} ({output.width}x{output.height}{length})."
     became = {Status.FAILED: "failed", Status.CANCELLED: "was cancelled"}.get(task.status, f"is {task.status}")
     if task.failure is not None:
         return f"Task {task.id} {became}: {task.failure.message}"

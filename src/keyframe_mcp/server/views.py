@@ -8,10 +8,13 @@ from pathlib import PurePath
 from typing import Annotated, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 from keyframe_mcp.engine import Rehearsal, Started
-from keyframe_mcp.engine.budget import Budget
-from keyframe_mcp.errors import BudgetExceeded
+from keyframe_mcp.engine.budget import Budget, dollars
+from keyframe_mcp.engine.doubts import settling
+from keyframe_mcp.engine.kept import whereabouts
+from keyframe_mcp.errors import BudgetExceeded, KeyframeError, OperatorError, by_kind
 from keyframe_mcp.media.orders import FrameFacts, JoinFacts
 from keyframe_mcp.media.references import shortened
 from keyframe_mcp.task import Cost, Failure, Mode, Output, Picture, Status, Task
@@ -65,7 +68,7 @@ class TaskView(View):
             poll_after_seconds=0 if task.status.is_settled else POLL_SECONDS[task.generative],
             progress=task.progress,
             outputs=[named(output) for output in task.outputs or remote(task)] or None,
-            error=task.failure if task.status.is_settled else passing(task.failure),
+            error=told(task),
             warnings=list(task.warnings) or None,
             cost=task.cost,
             generative=task.generative,
@@ -95,13 +98,17 @@ class StartedView(TaskView):
 
 
 class BudgetView(View):
-    """Whether a video fits what may be spent, in US dollars, and what is left of each limit that there is."""
+    """Whether a video fits what may be spent, in US dollars, and what is left of each limit that there is.
+
+    `counts_usd` is what it counts for where its price is not known.
+    """
 
     fits: bool
     refusal: str | None = None
     per_task_usd: float | None = None
     today_usd: float | None = None
     owner_today_usd: float | None = None
+    counts_usd: float | None = None
     resets_at: datetime | None = None
 
     @classmethod
@@ -110,12 +117,15 @@ class BudgetView(View):
         left = rehearsal.left
         if left is None:
             return None
+        cost = rehearsal.draft.task.cost
+        is_priced = cost is not None and cost.estimated_usd is not None
         return cls(
             fits=rehearsal.refusal is None,
             refusal=rehearsal.refusal,
             per_task_usd=budget.per_task,
             today_usd=left.today_usd,
             owner_today_usd=left.owner_today_usd,
+            counts_usd=None if is_priced else budget.unpriced_usd,
             resets_at=None if budget.per_day is None and budget.per_owner is None else left.resets_at,
         )
 
@@ -123,7 +133,7 @@ class BudgetView(View):
 class DryRunView(View):
     """What a call would do. `wire` is the request in the model's own words, `assumed` what holds without being asked.
 
-    `estimated_usd` in `cost` comes from the catalogue: no provider was asked.
+    `estimated_usd` in `cost` comes from the catalogue: no provider was asked. `quote` says that one will be.
     """
 
     status: Literal["dry_run"] = "dry_run"
@@ -135,6 +145,7 @@ class DryRunView(View):
     wire: dict[str, object]
     assumed: dict[str, object] | None = None
     cost: Cost | None = None
+    quote: str | None = None
     budget: BudgetView | None = None
     warnings: list[str] | None = None
     generative: bool
@@ -143,7 +154,8 @@ class DryRunView(View):
     def of(cls, rehearsal: Rehearsal, budget: Budget) -> Self:
         """A request that was checked and not made."""
         task = rehearsal.draft.task
-        step = "Nothing was written or sent. Call again without dry_run to make it."
+        limit = "" if budget.is_limited else f" {NO_LIMIT}"
+        step = f"Nothing was written or sent. Call again without dry_run to make it.{limit}"
         if rehearsal.refusal is not None:
             step = f"Nothing was written or sent, and a real call would be refused. {BudgetExceeded.fix}"
         return cls(
@@ -154,6 +166,7 @@ class DryRunView(View):
             wire=without_bytes(task.wire) | {name: in_words(each) for name, each in task.pictures.items()},
             assumed=without_bytes(rehearsal.draft.assumed) or None,
             cost=task.cost,
+            quote=quoted(rehearsal.draft.quoted_by, budget),
             budget=BudgetView.of(rehearsal, budget),
             warnings=list(task.warnings) or None,
             generative=task.generative,
@@ -189,6 +202,7 @@ class TaskLine(View):
     created_at: datetime
     about: str | None = None
     file: str | None = None
+    url: SkipJsonSchema[str | None] = None  # where there is no file; the tool list has no byte left to say so
 
 
 class TaskListView(View):
@@ -261,6 +275,7 @@ class JoinView(View):
 
 
 DONE = "Nothing is left to wait for."
+NO_LIMIT = "No spending limit is set."
 
 
 def next_step(task: Task) -> str:
@@ -268,7 +283,7 @@ def next_step(task: Task) -> str:
     match task.status:
         case Status.SUCCEEDED:
             return (
-                f"The video is outputs[0].file. Look at it: view_video source=task:{task.id}. "
+                f"{whereabouts(task)} Look at it: view_video source=task:{task.id}. "
                 f"Continue it: generate_i2v image=task:{task.id} (its last frame)."
             )
         case Status.FAILED:
@@ -281,7 +296,7 @@ def next_step(task: Task) -> str:
         case Status.UNKNOWN:
             return (
                 f"Do not generate it again: the job may exist at {task.provider} and be billed. "
-                f"Ask the user to settle it in a terminal. {settling(task)}."
+                f"Tell the user, who can settle it in a terminal: {settling(task)}."
             )
         case _:
             return f"Call get_task with task_id {task.id} and wait_seconds=30."
@@ -289,20 +304,30 @@ def next_step(task: Task) -> str:
 
 def rehearsed(view: DryRunView) -> str:
     """A dry run in a sentence, for hosts that show only text."""
+    refusal = None if view.budget is None else view.budget.refusal
+    limit = f" {NO_LIMIT}" if view.budget is None else ""
+    if refusal is not None:
+        return f"Refused: {refusal}. Dry run of {view.model} ({view.why}): nothing was written or sent."
+    made = f"Dry run: {view.model} would make it {priced(view)} ({view.why})."
+    return f"{made}{limit} Nothing was written or sent."
+
+
+def priced(view: DryRunView) -> str:
+    """For how much."""
     usd = None if view.cost is None else view.cost.estimated_usd
-    price = "at a price that is not known" if usd is None else f"for ${usd:g}"
-    refusal = "" if view.budget is None or view.budget.refusal is None else f" Refused: {view.budget.refusal}."
-    return f"Dry run: {view.model} would make it {price} ({view.why}).{refusal} Nothing was written or sent."
+    if usd is not None:
+        return f"for {dollars(usd)}"
+    counts = None if view.budget is None else view.budget.counts_usd
+    known = "at a price that is not known"
+    return known if counts is None else f"{known} and counts for {dollars(counts)} (KEYFRAME_BUDGET_UNPRICED_USD)"
 
 
-def settling(task: Task) -> str:
-    """What a person does about a task of unknown fate."""
-    command = f"keyframe-mcp task {task.id}"
-    if task.failure is not None and command in task.failure.fix:
-        return task.failure.fix
-    job = f" for {task.remote_id}" if task.remote_id else ""
-    found, gone = f"if the job is there: {command} --attach JOB_ID", f"if it is not: {command} --resubmit, or --give-up"
-    return f"Look at the job list of {task.provider}{job}; {found}; {gone}"
+def quoted(name: str | None, budget: Budget) -> str | None:
+    """What is still to come between this price and the job."""
+    if name is None:
+        return None
+    again = "; the limits are held against that again" if budget.is_limited else ""
+    return f"{name} names its own price before the job is sent{again}"
 
 
 def in_words(picture: Picture) -> str:
@@ -324,10 +349,16 @@ def bare(value: object) -> object:
     return [bare(each) for each in cast("list[object]", value)] if isinstance(value, list) else value
 
 
-def passing(failure: Failure | None) -> Failure | None:
-    """Trouble of a task that goes on. What would mend it as an answer to a call would pay twice here."""
+def told(task: Task) -> Failure | None:
+    """The trouble of a task. What would mend it as an answer to a call would pay twice where it is not over."""
+    if task.failure is None or task.status.is_final:
+        return task.failure
     fix = "Nothing to do: it goes on by itself. Do not start it again."
-    return None if failure is None else failure.model_copy(update={"fix": fix, "retryable": False})
+    if task.status is Status.UNKNOWN:
+        fix = "The user has to settle it, as next_step says. Do not start it again."
+    elif issubclass(by_kind().get(task.failure.kind, KeyframeError), OperatorError):
+        fix = f"{task.failure.fix} It goes on by itself then: do not start it again."
+    return task.failure.model_copy(update={"fix": fix, "retryable": False})
 
 
 def named(output: Output) -> Output:
@@ -354,6 +385,7 @@ def line(task: Task) -> TaskLine:
         created_at=instant(task.created_at),
         about=words[:80] if words else None,
         file=next((output.file for output in task.outputs if output.file), None),
+        url=next((output.url for output in task.outputs[:1] if not output.file), None),
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, Protocol
 
 from keyframe_mcp.task import Status, Task
+
+Changes = Mapping[str, object] | Callable[[Task], Mapping[str, object]]
+"""What becomes of a task's fields; as a function, what follows from the task as it is in that transaction."""
 
 NO_CHANGES: Mapping[str, object] = MappingProxyType({})
 
@@ -77,7 +80,7 @@ class Store(Protocol):
         of: Collection[Status],
         to: Status | None = None,
         attempt: int | None = None,
-        changes: Mapping[str, object] = NO_CHANGES,
+        changes: Changes = NO_CHANGES,
     ) -> Task | None:
         """Change a task if it is still in one of these statuses and, where given, at this attempt.
 
@@ -94,16 +97,24 @@ class Store(Protocol):
         """
         ...
 
-    async def full(self, provider: str, limits: Limits) -> Full | None:
-        """Which limit keeps a provider from taking one more now. None when it takes one."""
+    async def full(self, task: Task, limits: Limits) -> Full | None:
+        """Which limit keeps a queued task from being sent now. None when its provider takes it."""
         ...
 
-    async def resume(self, task_id: str, *, changes: Mapping[str, object], caps: Caps) -> Task | None:
-        """Queue a task of unknown fate again. None when it had moved on. Raises `OverCap` as `add` does."""
+    async def resume(self, task_id: str, *, attempt: int, changes: Changes, caps: Caps) -> Task | None:
+        """Queue a task of unknown fate again, if it is still at this attempt. None when it had moved on.
+
+        Raises `OverCap` as `add` does.
+        """
         ...
 
-    async def count(self, task_id: str, *, attempt: int, usd: float, caps: Caps) -> Task | None:
-        """Let a task count for so much from now on. None when it had moved on. Raises `OverCap` as `add` does."""
+    async def count(
+        self, task_id: str, *, of: Collection[Status], attempt: int, usd: float, caps: Caps = NO_CAPS
+    ) -> Task | None:
+        """Let a task in one of these statuses, final ones too, count for so much from now on.
+
+        None when it had moved on. Raises `OverCap` as `add` does.
+        """
         ...
 
     async def counted(self, since: float, owner: str | None = None) -> float:
@@ -119,16 +130,24 @@ class Store(Protocol):
     ) -> Task | None:
         """Make a task the owner of a job, on the provider's own word, and running. None when it had moved on.
 
-        Another task that took the job up because it looked like its own is of unknown fate again.
+        Another task that took the job up because it looked like its own is of unknown fate again, or is told. A task
+        that a person had queued again, and that is not sent again now, counts once.
         """
         ...
 
-    async def adopt(self, task_id: str, remote_id: str, *, attempt: int) -> bool:
+    async def adopt(
+        self, task_id: str, remote_id: str, *, attempt: int, changes: Mapping[str, object] = NO_CHANGES
+    ) -> bool:
         """Make a task of unknown fate the owner of a provider's job. False when another of its provider's tasks is."""
         ...
 
-    async def claim(self, worker: str, limit: int, lease: float) -> Sequence[str]:
-        """Take up to `limit` due tasks nobody holds, for `lease` seconds. Their ids, longest overdue first."""
+    async def claim(
+        self, worker: str, limit: int, lease: float, providers: Collection[str] | None = None
+    ) -> Sequence[str]:
+        """Take up to `limit` due tasks nobody holds, for `lease` seconds. Their ids, longest overdue first.
+
+        Only those of these providers, where any are named: whoever cannot work on a task leaves it to others.
+        """
         ...
 
     async def renew(self, worker: str, task_ids: Collection[str], lease: float) -> None:
@@ -143,8 +162,8 @@ class Store(Protocol):
         """Make a task due now."""
         ...
 
-    async def next_due(self) -> float | None:
-        """Seconds until some task is due. None when none waits."""
+    async def next_due(self, providers: Collection[str] | None = None) -> float | None:
+        """Seconds until some task, of these providers, is due. None when none waits."""
         ...
 
     async def uploaded(self, account: str, content: str, *, until: float) -> str | None:

@@ -8,6 +8,7 @@ from keyframe_mcp.store import Caps, Full, Limits, OverCap
 from keyframe_mcp.task import Task
 
 MINUTE = 60.0
+SOON = 6.0  # seconds; what is due later waits for something else than its turn
 TINY = 1e-9  # prices are sums of fractions
 
 
@@ -34,19 +35,37 @@ def require(which: str, left: float, task: Task) -> None:
         raise OverCap("all" if which == "all" else "owner", max(0.0, left))
 
 
-def fullness(connection: sqlite3.Connection, provider: str, limits: Limits, now: float) -> Full | None:
-    """Which limit of a provider keeps another job from being sent now. None when there is room."""
+def fullness(connection: sqlite3.Connection, task: Task, limits: Limits, now: float) -> Full | None:
+    """Which limit of its provider keeps a queued task from being sent now. None when there is room.
+
+    Where jobs at once or in a minute are limited, older tasks that are about to be sent have what room there is.
+    """
     counts = "SELECT status, count(*) FROM tasks WHERE provider = ? AND status IN ('submitting', 'running') GROUP BY 1"
-    found = {str(status): int(count) for status, count in connection.execute(counts, (provider,))}
+    found = {str(status): int(count) for status, count in connection.execute(counts, (task.provider,))}
     if found.get("submitting", 0) >= limits.on_their_way:
         return Full("on_their_way")
-    if limits.at_once is not None and sum(found.values()) >= limits.at_once:
+    if limits.at_once is None and limits.submits_per_minute is None:
+        return None
+    older = waiting_before(connection, task, now)
+    if limits.at_once is not None and sum(found.values()) + older >= limits.at_once:
         return Full("at_once")
     if limits.submits_per_minute is None:
         return None
-    sql = "SELECT at FROM submissions WHERE provider = ? AND at > ? ORDER BY at DESC LIMIT 1 OFFSET ?"
-    last = connection.execute(sql, (provider, now - MINUTE, limits.submits_per_minute - 1)).fetchone()
-    return Full("submits_per_minute", float(last[0]) + MINUTE - now) if last else None
+    sql = "SELECT at FROM submissions WHERE provider = ? AND at > ? AND at <= ? ORDER BY at DESC LIMIT -1 OFFSET ?"
+    room = limits.submits_per_minute - 1
+    last = connection.execute(sql, (task.provider, now - MINUTE, now, max(0, room - older))).fetchone()
+    if last:
+        return Full("submits_per_minute", float(last[0]) + MINUTE - now)
+    return Full("submits_per_minute") if older > room else None
+
+
+def waiting_before(connection: sqlite3.Connection, task: Task, now: float) -> int:
+    """How many tasks of the provider are older, and about to be sent."""
+    sql = """
+        SELECT count(*) FROM tasks
+        WHERE provider = ? AND status = 'queued' AND created_at < ? AND id != ? AND due_at <= ?
+    """
+    return int(connection.execute(sql, (task.provider, task.created_at, task.id, now + SOON)).fetchone()[0])
 
 
 def note_submission(connection: sqlite3.Connection, provider: str, now: float) -> None:

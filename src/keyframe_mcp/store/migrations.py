@@ -47,7 +47,7 @@ MIGRATIONS = (
         id              TEXT PRIMARY KEY,
         owner           TEXT NOT NULL,
         provider        TEXT NOT NULL,
-        remote_id       TEXT,
+        remote_id       TEXT GENERATED ALWAYS AS (json_extract(body, '$.remote_id')) VIRTUAL,
         status          TEXT NOT NULL,
         attempt         INTEGER NOT NULL,
         idempotency_key TEXT,
@@ -61,16 +61,22 @@ MIGRATIONS = (
         woken           INTEGER NOT NULL DEFAULT 0,
         body            TEXT NOT NULL
     );
-    INSERT INTO tasks SELECT id, owner, json_extract(body, '$.provider'), json_extract(body, '$.remote_id'), status,
-        attempt, idempotency_key, request_hash, created_at, 0, 0, due_at, lease_holder, lease_until, woken, body
-        FROM tasks_before;
+    UPDATE tasks_before SET body = json_set(body, '$.counted_at', created_at, '$.counted_usd', CASE
+        WHEN status IN ('failed', 'cancelled') THEN 0 ELSE coalesce(json_extract(body, '$.cost.estimated_usd'), 0) END);
+    INSERT INTO tasks (id, owner, provider, status, attempt, idempotency_key, request_hash, created_at, counted_usd,
+        counted_at, due_at, lease_holder, lease_until, woken, body)
+        SELECT id, owner, json_extract(body, '$.provider'), status, attempt, idempotency_key, request_hash, created_at,
+        json_extract(body, '$.counted_usd'), created_at,
+        CASE WHEN status IN ('queued', 'submitting', 'running', 'saving') THEN coalesce(due_at, 0) ELSE due_at END,
+        lease_holder, lease_until, woken, body FROM tasks_before;
     DROP TABLE tasks_before;
     CREATE UNIQUE INDEX tasks_by_key ON tasks (owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
     CREATE INDEX tasks_by_request ON tasks (owner, request_hash, created_at);
     CREATE INDEX tasks_by_owner ON tasks (owner, created_at);
     CREATE INDEX tasks_due ON tasks (due_at) WHERE due_at IS NOT NULL;
     CREATE INDEX tasks_by_job ON tasks (provider, remote_id) WHERE remote_id IS NOT NULL;
-    CREATE INDEX tasks_in_flight ON tasks (provider, status) WHERE status IN ('submitting', 'running');
+    CREATE INDEX tasks_in_flight ON tasks (provider, status, created_at)
+        WHERE status IN ('queued', 'submitting', 'running');
     CREATE INDEX tasks_counted ON tasks (counted_at) WHERE counted_usd > 0;
     CREATE TABLE submissions (
         provider TEXT NOT NULL,

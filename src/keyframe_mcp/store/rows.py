@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from keyframe_mcp.errors import InvalidInput, Problem, StoreUnusable
-from keyframe_mcp.task import Task
+from keyframe_mcp.task import Status, Task
 
 
 def find_same(connection: sqlite3.Connection, task: Task, since: float) -> Task | None:
@@ -29,13 +29,12 @@ def find_same(connection: sqlite3.Connection, task: Task, since: float) -> Task 
 def insert(connection: sqlite3.Connection, task: Task, due_at: float) -> None:
     """Add one row."""
     connection.execute(
-        "INSERT INTO tasks (id, owner, provider, remote_id, status, attempt, idempotency_key, request_hash, created_at,"
-        " due_at, counted_usd, counted_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tasks (id, owner, provider, status, attempt, idempotency_key, request_hash, created_at,"
+        " due_at, counted_usd, counted_at, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             task.id,
             task.owner,
             task.provider,
-            task.remote_id,
             task.status,
             task.attempt,
             task.idempotency_key,
@@ -52,22 +51,26 @@ def insert(connection: sqlite3.Connection, task: Task, due_at: float) -> None:
 def update(connection: sqlite3.Connection, task: Task, before: Task) -> None:
     """Replace one row, comparing status and attempt with what was read.
 
-    A final task is never due. One that came to a new status is due at some time, even where it had been let be: an
-    answer may come late, from a process that no longer holds the task.
+    A final task is never due. One whose fate is known again is due now, whoever holds it and has let it be: the answer
+    may have come late, to a process that no longer holds the task.
     """
+    comes_back = task.status is not before.status and (
+        before.status is Status.UNKNOWN or (before.status is Status.QUEUED and task.status is Status.RUNNING)
+    )
     changed = connection.execute(
-        "UPDATE tasks SET status = ?, attempt = ?, remote_id = ?, counted_usd = ?, counted_at = ?, body = ?,"
-        " due_at = CASE WHEN ? THEN NULL WHEN status != ? THEN coalesce(due_at, ?) ELSE due_at END"
+        "UPDATE tasks SET status = ?, attempt = ?, counted_usd = ?, counted_at = ?, body = ?,"
+        " woken = CASE WHEN ? THEN 1 ELSE woken END,"
+        " due_at = CASE WHEN ? THEN NULL WHEN ? THEN ? ELSE due_at END"
         " WHERE id = ? AND status = ? AND attempt = ?",
         (
             task.status,
             task.attempt,
-            task.remote_id,
             task.counted_usd,
             task.counted_at,
             task.model_dump_json(exclude_defaults=True),
+            comes_back,
             task.status.is_final,
-            task.status,
+            comes_back,
             task.updated_at,
             task.id,
             before.status,

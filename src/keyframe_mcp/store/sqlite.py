@@ -7,15 +7,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from keyframe_mcp.errors import StoreUnusable, SubmissionUncertain, UnknownTask
-from keyframe_mcp.store import NO_CAPS, NO_CHANGES, Caps, Full, Limits
+from keyframe_mcp.store import NO_CAPS, NO_CHANGES, Caps, Changes, Full, Limits
 from keyframe_mcp.store.counting import counted, fullness, note_submission, require_room
 from keyframe_mcp.store.migrations import migrate
 from keyframe_mcp.store.rows import find_same, insert, marks, parse, read, update
-from keyframe_mcp.store.thread import DatabaseThread
+from keyframe_mcp.store.thread import LOCKED, DatabaseThread
 from keyframe_mcp.task import NEXT, Failure, Status, Task
 
 BUSY_MILLISECONDS = 30_000
 DURATIONS_KEPT = 40  # of each model
+LONGEST_SECONDS = 3600.0  # nothing is due or held for so long: a clock that was ahead has said so
 
 
 class SqliteStore:
@@ -65,11 +66,9 @@ class SqliteStore:
         of: Collection[Status],
         to: Status | None = None,
         attempt: int | None = None,
-        changes: Mapping[str, object] = NO_CHANGES,
+        changes: Changes = NO_CHANGES,
     ) -> Task | None:
         """See `Store.move`. Changes are made to the row as it is now, so two writers never undo each other's."""
-        if unknown := changes.keys() - Task.model_fields.keys():
-            raise ValueError(f"a task has no {', '.join(sorted(unknown))}")
 
         def work(connection: sqlite3.Connection) -> Task | None:
             task = read(connection, task_id)
@@ -89,33 +88,35 @@ class SqliteStore:
             task = read(connection, task_id)
             if task is None or task.status is not Status.QUEUED or task.attempt != attempt:
                 return None
-            if full := fullness(connection, task.provider, limits, now):
+            if full := fullness(connection, task, limits, now):
                 return full
             note_submission(connection, task.provider, now)
             return self._moved(connection, task, Status.SUBMITTING, {**changes, "attempt": attempt + 1})
 
         return await self._writer.run(work)
 
-    async def resume(self, task_id: str, *, changes: Mapping[str, object], caps: Caps) -> Task | None:
+    async def resume(self, task_id: str, *, attempt: int, changes: Changes, caps: Caps) -> Task | None:
         """See `Store.resume`."""
 
         def work(connection: sqlite3.Connection) -> Task | None:
             task = read(connection, task_id)
-            if task is None or task.status is not Status.UNKNOWN:
+            if task is None or task.status is not Status.UNKNOWN or task.attempt != attempt:
                 return None
-            queued = self._moved(connection, task, Status.QUEUED, {**changes, "counted_at": self._clock()})
+            queued = self._moved(connection, task, Status.QUEUED, {**of(task, changes), "counted_at": self._clock()})
             if queued is not None:
                 require_room(connection, queued, caps)
             return queued
 
         return await self._writer.run(work)
 
-    async def count(self, task_id: str, *, attempt: int, usd: float, caps: Caps) -> Task | None:
+    async def count(
+        self, task_id: str, *, of: Collection[Status], attempt: int, usd: float, caps: Caps = NO_CAPS
+    ) -> Task | None:
         """See `Store.count`."""
 
         def work(connection: sqlite3.Connection) -> Task | None:
             task = read(connection, task_id)
-            if task is None or task.status.is_final or task.attempt != attempt:
+            if task is None or task.status not in of or task.attempt != attempt:
                 return None
             recounted = self._moved(connection, task, task.status, {"counted_usd": usd, "counted_at": self._clock()})
             if recounted is not None:
@@ -124,10 +125,10 @@ class SqliteStore:
 
         return await self._writer.run(work)
 
-    async def full(self, provider: str, limits: Limits) -> Full | None:
+    async def full(self, task: Task, limits: Limits) -> Full | None:
         """See `Store.full`."""
         now = self._clock()
-        return await self._reader.run(lambda connection: fullness(connection, provider, limits, now))
+        return await self._reader.run(lambda connection: fullness(connection, task, limits, now))
 
     async def counted(self, since: float, owner: str | None = None) -> float:
         """See `Store.counted`."""
@@ -146,7 +147,7 @@ class SqliteStore:
         self, task_id: str, remote_id: str, *, of: Collection[Status], attempt: int, changes: Mapping[str, object]
     ) -> Task | None:
         """See `Store.take`."""
-        others = "SELECT body FROM tasks WHERE provider = ? AND remote_id = ? AND id != ? AND status = 'running'"
+        others = "SELECT body FROM tasks WHERE provider = ? AND remote_id = ? AND id != ?"
 
         def work(connection: sqlite3.Connection) -> Task | None:
             task = read(connection, task_id)
@@ -154,14 +155,26 @@ class SqliteStore:
                 return None
             for row in connection.execute(others, (task.provider, remote_id, task_id)).fetchall():
                 if (other := parse(row)).is_adopted:
-                    theirs = f"the job it was taken for ({remote_id}) is another task's, as the provider says"
-                    lost = {"remote_id": None, "is_adopted": False, "looks": 0, "failure": doubt(theirs)}
-                    self._moved(connection, other, Status.UNKNOWN, lost)
-            return self._moved(connection, task, Status.RUNNING, {**changes, "remote_id": remote_id})
+                    self._rob(connection, other, remote_id)
+            once = {"counted_usd": max(task.spent_before, task.counted_usd - task.spent_before), "spent_before": 0.0}
+            paid = once if task.status is Status.QUEUED else {}
+            return self._moved(connection, task, Status.RUNNING, {**changes, **paid, "remote_id": remote_id})
 
         return await self._writer.run(work)
 
-    async def adopt(self, task_id: str, remote_id: str, *, attempt: int) -> bool:
+    def _rob(self, connection: sqlite3.Connection, task: Task, remote_id: str) -> None:
+        """Take a job from a task that had taken it up by mistake: it is unknown again, or told where it is too late."""
+        reason = f"the job it was taken for ({remote_id}) is another task's, as the provider says"
+        if task.status is Status.RUNNING:
+            lost = {"remote_id": None, "is_adopted": False, "looks": 0, "failure": doubt(reason)}
+            self._moved(connection, task, Status.UNKNOWN, lost)
+        else:
+            told = f"{reason}; what its own became is not known, and it may be billed"
+            update(connection, task.model_copy(update={"warnings": (*task.warnings, told)}), task)
+
+    async def adopt(
+        self, task_id: str, remote_id: str, *, attempt: int, changes: Mapping[str, object] = NO_CHANGES
+    ) -> bool:
         """See `Store.adopt`. Looking and writing are one transaction, so no two tasks take the same job."""
         others = "SELECT 1 FROM tasks WHERE provider = ? AND remote_id = ? AND id != ?"
 
@@ -171,30 +184,37 @@ class SqliteStore:
                 return False
             if connection.execute(others, (task.provider, remote_id, task_id)).fetchone():
                 return False
-            changes = {"remote_id": remote_id, "is_adopted": True, "failure": None, "unheard_since": None}
-            return self._moved(connection, task, Status.RUNNING, changes) is not None
+            found = {"remote_id": remote_id, "is_adopted": True, "failure": None, "unheard_since": None}
+            return self._moved(connection, task, Status.RUNNING, {**found, **changes}) is not None
 
         return await self._writer.run(work)
 
-    def _moved(
-        self, connection: sqlite3.Connection, task: Task, status: Status, changes: Mapping[str, object]
-    ) -> Task | None:
+    def _moved(self, connection: sqlite3.Connection, task: Task, status: Status, changes: Changes) -> Task | None:
         """Write the task as it becomes, if the move is allowed."""
         if status is not task.status and status not in NEXT[task.status]:
             return None
-        moved = Task.model_validate(dict(task) | dict(changes) | {"status": status, "updated_at": self._clock()})
+        become = of(task, changes)
+        moved = Task.model_validate(dict(task) | become | {"status": status, "updated_at": self._clock()})
         update(connection, moved, task)
         return moved
 
-    async def claim(self, worker: str, limit: int, lease: float) -> Sequence[str]:
+    async def claim(
+        self, worker: str, limit: int, lease: float, providers: Collection[str] | None = None
+    ) -> Sequence[str]:
         """See `Store.claim`. Looks before it writes, so that an idle loop costs no flush."""
         now = self._clock()
-        due = "SELECT id FROM tasks WHERE due_at <= ? AND lease_until <= ? ORDER BY due_at LIMIT ?"
-        if not await self._reader.run(lambda connection: connection.execute(due, (now, now, 1)).fetchone()):
+        far = now + LONGEST_SECONDS
+        whose, names = among(providers)
+        due = (
+            "SELECT id FROM tasks WHERE due_at IS NOT NULL AND (due_at <= ? OR due_at > ?)"  # noqa: S608 - only placeholders
+            f" AND (lease_until <= ? OR lease_until > ?){whose} ORDER BY due_at LIMIT ?"
+        )
+        given = (now, far, now, far, *names)
+        if not await self._reader.run(lambda connection: connection.execute(due, (*given, 1)).fetchone()):
             return ()
 
         def work(connection: sqlite3.Connection) -> Sequence[str]:
-            ids = [str(row[0]) for row in connection.execute(due, (now, now, limit))]
+            ids = [str(row[0]) for row in connection.execute(due, (*given, limit))]
             hold = "UPDATE tasks SET lease_holder = ?, lease_until = ?, woken = 0 WHERE id = ?"
             connection.executemany(hold, [(worker, now + lease, each) for each in ids])
             return ids
@@ -209,15 +229,18 @@ class SqliteStore:
         await self._writer.run(lambda connection: connection.executemany(sql, rows).rowcount)
 
     async def release(self, worker: str, task_id: str, due_in: float | None) -> None:
-        """See `Store.release`. A `wake` that came while the task was held is not forgotten."""
+        """See `Store.release`. What woke the task meanwhile is not forgotten, and only what is unknown is let be."""
         now = self._clock()
         sql = """
             UPDATE tasks SET lease_holder = NULL, lease_until = 0, due_at = CASE
-                WHEN status IN ('succeeded', 'failed', 'cancelled') THEN NULL WHEN woken THEN ? ELSE ? END
+                WHEN status IN ('succeeded', 'failed', 'cancelled') THEN NULL
+                WHEN woken OR (? AND status != 'unknown') THEN ? ELSE ? END
             WHERE id = ? AND lease_holder = ?
         """
         due_at = None if due_in is None else now + due_in
-        await self._writer.run(lambda connection: connection.execute(sql, (now, due_at, task_id, worker)).rowcount)
+        await self._writer.run(
+            lambda connection: connection.execute(sql, (due_at is None, now, due_at, task_id, worker)).rowcount
+        )
 
     async def wake(self, task_id: str) -> None:
         """See `Store.wake`."""
@@ -227,10 +250,11 @@ class SqliteStore:
         now = self._clock()
         await self._writer.run(lambda connection: connection.execute(sql, (now, task_id)).rowcount)
 
-    async def next_due(self) -> float | None:
+    async def next_due(self, providers: Collection[str] | None = None) -> float | None:
         """See `Store.next_due`. A held task is due when its lease ends."""
-        sql = "SELECT min(max(due_at, lease_until)) FROM tasks WHERE due_at IS NOT NULL"
-        found = await self._reader.run(lambda connection: connection.execute(sql).fetchone())
+        whose, names = among(providers)
+        sql = f"SELECT min(max(due_at, lease_until)) FROM tasks WHERE due_at IS NOT NULL{whose}"  # noqa: S608 - only placeholders
+        found = await self._reader.run(lambda connection: connection.execute(sql, names).fetchone())
         return None if found[0] is None else max(0.0, float(found[0]) - self._clock())
 
     async def uploaded(self, account: str, content: str, *, until: float) -> str | None:
@@ -281,6 +305,22 @@ class SqliteStore:
         await self._reader.aclose()
 
 
+def of(task: Task, changes: Changes) -> dict[str, object]:
+    """What becomes of a task's fields. Raises `ValueError` for one it does not have."""
+    become = dict(changes(task) if callable(changes) else changes)
+    if unknown := become.keys() - Task.model_fields.keys():
+        raise ValueError(f"a task has no {', '.join(sorted(unknown))}")
+    return become
+
+
+def among(providers: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
+    """A condition that holds for tasks of some providers, and what stands in its places."""
+    if providers is None:
+        return "", ()
+    names = tuple(sorted(providers))
+    return f" AND provider IN ({marks(names)})", names
+
+
 def doubt(reason: str) -> Failure:
     """What a task says that is of unknown fate again."""
     return Failure.of(SubmissionUncertain(reason))
@@ -300,6 +340,8 @@ def prepare(path: Path) -> None:
     except StoreUnusable as error:
         raise StoreUnusable(f"{path}: {error}") from None
     except (OSError, sqlite3.Error) as error:
+        if "locked" in str(error):
+            raise StoreUnusable(f"{path}: {LOCKED}") from None
         raise StoreUnusable(f"{path}: {error}; set KEYFRAME_STATE_DIR to a folder that can be written") from None
 
 

@@ -20,6 +20,10 @@ Result = TypeVar("Result")
 Work = Callable[[sqlite3.Connection], Result]
 
 MOST_PER_COMMIT = 256
+LOCKED = (
+    "another process holds the task database and does not let go of it, perhaps because it was stopped; continue or "
+    "end that process. Do not use another state folder meanwhile: the tasks that are paid for are in this one"
+)
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class DatabaseThread:
         except Exception as error:  # noqa: BLE001 - nothing was committed: every caller must hear it
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            results = [StoreUnusable(f"the task database could not be written: {error}")] * len(batch)
+            results = [unusable("written", error)] * len(batch)
         for errand, result in zip(batch, results, strict=True):
             deliver(errand, result)
 
@@ -105,6 +109,13 @@ class DatabaseThread:
         return result
 
 
+def unusable(what: str, error: Exception) -> StoreUnusable:
+    """What to do about a database that does not take a write."""
+    if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
+        return StoreUnusable(LOCKED)
+    return StoreUnusable(f"the task database could not be {what}: {error}")
+
+
 def guarded(connection: sqlite3.Connection, work: Work[object]) -> object:
     """The result of `work`, or its exception as a value."""
     try:
@@ -112,7 +123,7 @@ def guarded(connection: sqlite3.Connection, work: Work[object]) -> object:
     except sqlite3.IntegrityError as error:
         return error
     except sqlite3.Error as error:
-        return StoreUnusable(f"the task database could not be used: {error}")
+        return unusable("used", error)
     except Exception as error:  # noqa: BLE001 - carried to the caller that waits for it
         return error
 
