@@ -546,3 +546,16 @@ async def test_a_provider_that_breaks_down_and_comes_back_makes_every_video_and_
 
         assert {task.status for task in seen[-1]} == {Status.SUCCEEDED}
         assert (len(broken.jobs), len(sound.jobs)) == (8, 1)
+
+
+async def test_where_only_submitting_is_broken_one_job_at_a_time_goes_into_doubt(tmp_path: Path):
+    async with open_studio(tmp_path, ScriptedProvider(on_submit=lambda _: SubmissionUncertain())) as studio:
+        ids = [await studio.start(f"heron {number}") for number in range(30)]
+        for _ in range(60):
+            for each in ids:
+                if (await studio.store.get(each)).status is Status.QUEUED:
+                    await studio.steps.advance(each)
+            studio.clock.now += 10
+
+        # five open the circuit; in ten minutes of 15, 30, 60, 120, 240 ... seconds a handful follows
+        assert FAILURES < len(studio.provider.jobs) <= FAILURES + 6

@@ -198,9 +198,9 @@ class Watched:
         return await self._watched(lambda: self._adapter.submit(job), broken=UNCLEAR, within=within)
 
     async def reach(self) -> None:
-        """See `Adapter.reach`."""
+        """See `Adapter.reach`. An answer opens the way for one submission, and that one decides."""
         try:
-            await self._watched(self._adapter.reach)
+            await self._watched(self._adapter.reach, tells=lambda _: False)
         except BROKEN:
             if self._is_trying:
                 self._circuit.unreached()
