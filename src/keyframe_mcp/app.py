@@ -114,7 +114,7 @@ async def open_application(
         anyio.create_task_group() as tasks,
     ):
         adapters = local_adapters(catalog, settings, renderers, tasks)
-        online = http_adapters(catalog, settings, clock, pace)
+        online = http_adapters(catalog, settings, clock)
         adapters |= {provider_id: adapted(each) for provider_id, each in online.items()}
         fetch = fetching(settings)
         folders = Folders(settings.allowed_dirs, working_dir)
@@ -233,12 +233,10 @@ def local_adapters(catalog: Catalog, settings: Settings, workshop: Workshop, tas
     return adapters
 
 
-def http_adapters(
-    catalog: Catalog, settings: Settings, clock: Callable[[], float], pace: Pace
-) -> dict[str, HttpAdapter]:
+def http_adapters(catalog: Catalog, settings: Settings, clock: Callable[[], float]) -> dict[str, HttpAdapter]:
     """An adapter for every provider on the network that can be used. Raises `InvalidSettings` for a bad host."""
     return {
-        provider_id: http_adapter(provider_id, provider, settings, clock, poll_seconds=pace.poll)
+        provider_id: http_adapter(provider_id, provider, settings, clock)
         for provider_id, provider in catalog.providers.items()
         if provider.dialect in HTTP_DIALECTS and (provider.key is None or settings.key(provider.key) is not None)
     }
@@ -251,7 +249,6 @@ def http_adapter(
     clock: Callable[[], float],
     *,
     base_url: str | None = None,
-    poll_seconds: float = PACE.poll,
 ) -> HttpAdapter:
     """An adapter for a provider on the network, at another host than the configured one if that is given."""
     from keyframe_mcp.adapters.http import Access, HttpAdapter  # noqa: PLC0415 - a server without a key needs none
@@ -262,7 +259,7 @@ def http_adapter(
         key=settings.key(provider.key),
     )
     dialect = dialect_of(provider.dialect)(provider)
-    return HttpAdapter(dialect, access, settings.state_dir / MADE / provider_id, clock, poll_seconds=poll_seconds)
+    return HttpAdapter(dialect, access, settings.state_dir / MADE / provider_id, clock)
 
 
 def tidy(settings: Settings, now: float) -> None:

@@ -128,10 +128,7 @@ class Call:
 
 def calls(tools: Mapping[str, Schema], known: Known) -> SearchStrategy[Call]:
     """A call of any of these tools; `tools` maps a name to the schema of what it takes."""
-    each = [
-        arguments(schema, known).map(lambda given, name=name: Call(name, given))  # type: ignore[misc]
-        for name, schema in tools.items()
-    ]
+    each = [arguments(schema, known).map(lambda given, name=name: Call(name, given)) for name, schema in tools.items()]
     return st.one_of(each)
 
 

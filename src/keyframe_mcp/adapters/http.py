@@ -63,6 +63,7 @@ class HttpAdapter:
     """One provider. `spool` is where bytes go that came inside an answer; `transport` is the network, for tests."""
 
     idempotent = False
+    poll_seconds = 5.0  # a remote job's looks are planned by how long its model takes
 
     def __init__(
         self,
@@ -71,10 +72,7 @@ class HttpAdapter:
         spool: Path,
         clock: Callable[[], float] = time.time,
         transport: httpx.AsyncBaseTransport | None = None,
-        *,
-        poll_seconds: float = 5.0,
     ) -> None:
-        self.poll_seconds = poll_seconds
         quotation = Quotation(dialect.provider.name, access.key)
         self._dialect = dialect
         self._provider = dialect.provider
