@@ -16,7 +16,7 @@ from keyframe_mcp.cli.session import ME, WAIT, exit_code, follow, session, show_
 from keyframe_mcp.engine import Engine, Started
 from keyframe_mcp.engine.budget import dollars
 from keyframe_mcp.errors import InvalidInput, Problem
-from keyframe_mcp.server.views import NO_LIMIT, BudgetView, DryRunView, rehearsed
+from keyframe_mcp.server.dry_run_view import NO_LIMIT, BudgetView, DryRunView, rehearsed
 from keyframe_mcp.task import Inputs, Mode
 
 MODES = "\n".join(f"  {mode:10} {mode.meaning}" for mode in Mode)

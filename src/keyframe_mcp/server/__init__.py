@@ -13,6 +13,7 @@ from keyframe_mcp import __version__
 from keyframe_mcp.app import Application
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.server import arguments as take
+from keyframe_mcp.server import film_views as film
 from keyframe_mcp.server import views as give
 from keyframe_mcp.server.model_views import ModelsView
 from keyframe_mcp.server.strict import strict_tool
@@ -80,8 +81,8 @@ def build_tools(tools: Tools) -> Sequence[Tool]:
             "Video models, with inputs, limits and prices. Free.", advertised=("models", "next_step")),
         strict_tool(tools.view_video, take.ViewVideo, None, WRITES,
             "See a video: a contact sheet of numbered, timed frames, first and last included. Free."),
-        strict_tool(tools.extract_frame, take.ExtractFrame, give.FrameView, WRITES,
+        strict_tool(tools.extract_frame, take.ExtractFrame, film.FrameView, WRITES,
             "Save one exact frame of a video as PNG. Free.", advertised=("file", "reference", "next_step")),
-        strict_tool(tools.join_videos, take.JoinVideos, give.JoinView, MAKES,
+        strict_tool(tools.join_videos, take.JoinVideos, film.JoinView, MAKES,
             "Join clips into one film, in order, sound kept. Free.", advertised=("file", "reference", "next_step")),
     )  # fmt: skip

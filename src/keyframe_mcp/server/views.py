@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Annotated, Literal, Self, cast
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
-from keyframe_mcp.engine import Rehearsal, Started
-from keyframe_mcp.engine.budget import Budget, dollars
+from keyframe_mcp.engine import Started
 from keyframe_mcp.engine.doubts import settling
 from keyframe_mcp.engine.kept import whereabouts
-from keyframe_mcp.errors import BudgetExceeded, KeyframeError, OperatorError, by_kind
-from keyframe_mcp.media.orders import FrameFacts, JoinFacts
-from keyframe_mcp.media.references import shortened
-from keyframe_mcp.task import Cost, Failure, Mode, Output, Picture, Status, Task
+from keyframe_mcp.errors import KeyframeError, OperatorError, by_kind
+from keyframe_mcp.task import Cost, Failure, Mode, Output, Status, Task
 
 POLL_SECONDS = {True: 10, False: 2}  # a provider's model takes minutes, the embedded renderer seconds
 
@@ -97,82 +94,6 @@ class StartedView(TaskView):
         )
 
 
-class BudgetView(View):
-    """Whether a video fits what may be spent, in US dollars, and what is left of each limit that there is.
-
-    `counts_usd` is what it counts for where its price is not known.
-    """
-
-    fits: bool
-    refusal: str | None = None
-    per_task_usd: float | None = None
-    today_usd: float | None = None
-    owner_today_usd: float | None = None
-    counts_usd: float | None = None
-    resets_at: datetime | None = None
-
-    @classmethod
-    def of(cls, rehearsal: Rehearsal, budget: Budget) -> Self | None:
-        """What is left, where there is any limit."""
-        left = rehearsal.left
-        if left is None:
-            return None
-        cost = rehearsal.draft.task.cost
-        is_priced = cost is not None and cost.estimated_usd is not None
-        return cls(
-            fits=rehearsal.refusal is None,
-            refusal=rehearsal.refusal,
-            per_task_usd=budget.per_task,
-            today_usd=left.today_usd,
-            owner_today_usd=left.owner_today_usd,
-            counts_usd=None if is_priced else budget.unpriced_usd,
-            resets_at=None if budget.per_day is None and budget.per_owner is None else left.resets_at,
-        )
-
-
-class DryRunView(View):
-    """What a call would do. `wire` is the request in the model's own words, `assumed` what holds without being asked.
-
-    `estimated_usd` in `cost` comes from the catalogue: no provider was asked. `quote` says that one will be.
-    """
-
-    status: Literal["dry_run"] = "dry_run"
-    next_step: str
-    poll_after_seconds: int = 0
-    mode: Mode
-    model: str
-    why: str
-    wire: dict[str, object]
-    assumed: dict[str, object] | None = None
-    cost: Cost | None = None
-    quote: str | None = None
-    budget: BudgetView | None = None
-    warnings: list[str] | None = None
-    generative: bool
-
-    @classmethod
-    def of(cls, rehearsal: Rehearsal, budget: Budget) -> Self:
-        """A request that was checked and not made."""
-        task = rehearsal.draft.task
-        limit = "" if budget.is_limited else f" {NO_LIMIT}"
-        step = f"Nothing was written or sent. Call again without dry_run to make it.{limit}"
-        if rehearsal.refusal is not None:
-            step = f"Nothing was written or sent, and a real call would be refused. {BudgetExceeded.fix}"
-        return cls(
-            next_step=step,
-            mode=task.mode,
-            model=task.model,
-            why=rehearsal.draft.why,
-            wire=without_bytes(task.wire) | {name: in_words(each) for name, each in task.pictures.items()},
-            assumed=without_bytes(rehearsal.draft.assumed) or None,
-            cost=task.cost,
-            quote=quoted(rehearsal.draft.quoted_by, budget),
-            budget=BudgetView.of(rehearsal, budget),
-            warnings=list(task.warnings) or None,
-            generative=task.generative,
-        )
-
-
 class TasksView(View):
     """Several tasks."""
 
@@ -220,62 +141,7 @@ class TaskListView(View):
         )
 
 
-class FrameView(View):
-    """A frame, saved."""
-
-    file: str
-    reference: str
-    width: int
-    height: int
-    at: float
-    next_step: str
-
-    @classmethod
-    def of(cls, facts: FrameFacts) -> FrameView:
-        """Where a frame is and what it is good for."""
-        name = f"output:{facts.path.name}"
-        step = f"Use {name} as image, first_image or last_image of a generate tool."
-        return cls(
-            file=str(facts.path), reference=name, width=facts.width, height=facts.height, at=facts.at, next_step=step
-        )
-
-
-class JoinView(View):
-    """A joined video."""
-
-    file: str
-    reference: str
-    method: str
-    duration: float
-    width: int
-    height: int
-    fps: float
-    has_audio: bool
-    size_bytes: int
-    notes: list[str] | None = None
-    next_step: str
-
-    @classmethod
-    def of(cls, facts: JoinFacts) -> JoinView:
-        """Where the film is."""
-        video = facts.video
-        return cls(
-            file=str(facts.path),
-            reference=f"output:{facts.path.name}",
-            method=facts.method,
-            duration=round(video.duration, 3),
-            width=video.width,
-            height=video.height,
-            fps=round(video.fps, 3),
-            has_audio=video.has_audio,
-            size_bytes=video.size_bytes,
-            notes=list(facts.notes) or None,
-            next_step=f"Look at it: view_video source=output:{facts.path.name}.",
-        )
-
-
 DONE = "Nothing is left to wait for."
-NO_LIMIT = "No spending limit is set."
 
 
 def next_step(task: Task) -> str:
@@ -300,53 +166,6 @@ def next_step(task: Task) -> str:
             )
         case _:
             return f"Call get_task with task_id {task.id} and wait_seconds=30."
-
-
-def rehearsed(view: DryRunView) -> str:
-    """A dry run in a sentence, for hosts that show only text."""
-    refusal = None if view.budget is None else view.budget.refusal
-    limit = f" {NO_LIMIT}" if view.budget is None else ""
-    if refusal is not None:
-        return f"Refused: {refusal}. Dry run of {view.model} ({view.why}): nothing was written or sent."
-    made = f"Dry run: {view.model} would make it {priced(view)} ({view.why})."
-    return f"{made}{limit} Nothing was written or sent."
-
-
-def priced(view: DryRunView) -> str:
-    """For how much."""
-    usd = None if view.cost is None else view.cost.estimated_usd
-    if usd is not None:
-        return f"for {dollars(usd)}"
-    counts = None if view.budget is None else view.budget.counts_usd
-    known = "at a price that is not known"
-    return known if counts is None else f"{known} and counts for {dollars(counts)} (KEYFRAME_BUDGET_UNPRICED_USD)"
-
-
-def quoted(name: str | None, budget: Budget) -> str | None:
-    """What is still to come between this price and the job."""
-    if name is None:
-        return None
-    again = "; the limits are held against that again" if budget.is_limited else ""
-    return f"{name} names its own price before the job is sent{again}"
-
-
-def in_words(picture: Picture) -> str:
-    """A picture, where its bytes or its address would be."""
-    return f"<{picture.mime_type}, {picture.width}x{picture.height}, {picture.size_bytes:,} bytes>"
-
-
-def without_bytes(values: Mapping[str, object]) -> dict[str, object]:
-    """Values with what is too long to read cut out of `data:` URIs."""
-    return {name: bare(value) for name, value in values.items()}
-
-
-def bare(value: object) -> object:
-    """One value of them."""
-    if isinstance(value, str):
-        return shortened(value.strip()) if value.lstrip().startswith("data:") else value
-    if isinstance(value, dict):
-        return without_bytes(cast("dict[str, object]", value))
-    return [bare(each) for each in cast("list[object]", value)] if isinstance(value, list) else value
 
 
 def told(task: Task) -> Failure | None:

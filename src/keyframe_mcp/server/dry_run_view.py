@@ -1,0 +1,139 @@
+"""What an agent sees of a call that was only tried: the request, its price, and what stands in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, Self, cast
+
+from keyframe_mcp.engine import Rehearsal
+from keyframe_mcp.engine.budget import Budget, dollars
+from keyframe_mcp.errors import BudgetExceeded
+from keyframe_mcp.media.references import shortened
+from keyframe_mcp.server.views import View
+from keyframe_mcp.task import Cost, Mode, Picture
+
+NO_LIMIT = "No spending limit is set."
+
+
+class BudgetView(View):
+    """Whether a video fits what may be spent, in US dollars, and what is left of each limit that there is.
+
+    `counts_usd` is what it counts for where its price is not known.
+    """
+
+    fits: bool
+    refusal: str | None = None
+    per_task_usd: float | None = None
+    today_usd: float | None = None
+    owner_today_usd: float | None = None
+    counts_usd: float | None = None
+    resets_at: datetime | None = None
+
+    @classmethod
+    def of(cls, rehearsal: Rehearsal, budget: Budget) -> Self | None:
+        """What is left, where there is any limit."""
+        left = rehearsal.left
+        if left is None:
+            return None
+        cost = rehearsal.draft.task.cost
+        is_priced = cost is not None and cost.estimated_usd is not None
+        return cls(
+            fits=rehearsal.refusal is None,
+            refusal=rehearsal.refusal,
+            per_task_usd=budget.per_task,
+            today_usd=left.today_usd,
+            owner_today_usd=left.owner_today_usd,
+            counts_usd=None if is_priced else budget.unpriced_usd,
+            resets_at=None if budget.per_day is None and budget.per_owner is None else left.resets_at,
+        )
+
+
+class DryRunView(View):
+    """What a call would do. `wire` is the request in the model's own words, `assumed` what holds without being asked.
+
+    `estimated_usd` in `cost` comes from the catalogue: no provider was asked. `quote` says that one will be.
+    """
+
+    status: Literal["dry_run"] = "dry_run"
+    next_step: str
+    poll_after_seconds: int = 0
+    mode: Mode
+    model: str
+    why: str
+    wire: dict[str, object]
+    assumed: dict[str, object] | None = None
+    cost: Cost | None = None
+    quote: str | None = None
+    budget: BudgetView | None = None
+    warnings: list[str] | None = None
+    generative: bool
+
+    @classmethod
+    def of(cls, rehearsal: Rehearsal, budget: Budget) -> Self:
+        """A request that was checked and not made."""
+        task = rehearsal.draft.task
+        limit = "" if budget.is_limited else f" {NO_LIMIT}"
+        step = f"Nothing was written or sent. Call again without dry_run to make it.{limit}"
+        if rehearsal.refusal is not None:
+            step = f"Nothing was written or sent, and a real call would be refused. {BudgetExceeded.fix}"
+        return cls(
+            next_step=step,
+            mode=task.mode,
+            model=task.model,
+            why=rehearsal.draft.why,
+            wire=without_bytes(task.wire) | {name: in_words(each) for name, each in task.pictures.items()},
+            assumed=without_bytes(rehearsal.draft.assumed) or None,
+            cost=task.cost,
+            quote=quoted(rehearsal.draft.quoted_by, budget),
+            budget=BudgetView.of(rehearsal, budget),
+            warnings=list(task.warnings) or None,
+            generative=task.generative,
+        )
+
+
+def rehearsed(view: DryRunView) -> str:
+    """A dry run in a sentence, for hosts that show only text."""
+    refusal = None if view.budget is None else view.budget.refusal
+    limit = f" {NO_LIMIT}" if view.budget is None else ""
+    if refusal is not None:
+        return f"Refused: {refusal}. Dry run of {view.model} ({view.why}): nothing was written or sent."
+    made = f"Dry run: {view.model} would make it {priced(view)} ({view.why})."
+    return f"{made}{limit} Nothing was written or sent."
+
+
+def priced(view: DryRunView) -> str:
+    """For how much."""
+    usd = None if view.cost is None else view.cost.estimated_usd
+    if usd is not None:
+        return f"for {dollars(usd)}"
+    counts = None if view.budget is None else view.budget.counts_usd
+    known = "at a price that is not known"
+    return known if counts is None else f"{known} and counts for {dollars(counts)} (KEYFRAME_BUDGET_UNPRICED_USD)"
+
+
+def quoted(name: str | None, budget: Budget) -> str | None:
+    """What is still to come between this price and the job."""
+    if name is None:
+        return None
+    again = "; the limits are held against that again" if budget.is_limited else ""
+    return f"{name} names its own price before the job is sent{again}"
+
+
+def in_words(picture: Picture) -> str:
+    """A picture, where its bytes or its address would be."""
+    return f"<{picture.mime_type}, {picture.width}x{picture.height}, {picture.size_bytes:,} bytes>"
+
+
+def without_bytes(values: Mapping[str, object]) -> dict[str, object]:
+    """Values with what is too long to read cut out of `data:` URIs."""
+    return {name: bare(value) for name, value in values.items()}
+
+
+def bare(value: object) -> object:
+    """One value of them."""
+    if isinstance(value, str):
+        return shortened(value.strip()) if value.lstrip().startswith("data:") else value
+    if isinstance(value, dict):
+        return without_bytes(cast("dict[str, object]", value))
+    return [bare(each) for each in cast("list[object]", value)] if isinstance(value, list) else value
