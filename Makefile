@@ -9,13 +9,17 @@ STAMP := .venv/.installed
 PORT = 8701
 OPTIONS =
 
-.PHONY: help demo emulators soak test lint types imports docs docs-check tests check format bench snapshots clean
+.PHONY: help demo emulators soak conformance clients card test lint types imports docs docs-check tests check \
+  format bench snapshots clean
 
 help:
 	@echo "make demo        watch an MCP client make a video, without a key"
 	@echo "make emulators   run the emulated providers, to try every model by hand without a key"
 	@echo "make test        lint, types, import rules, documentation check, tests"
 	@echo "make soak        the long tests: kills, fuzzing, 10,000 tasks; about ten minutes"
+	@echo "make conformance run the official MCP conformance suite; needs npm"
+	@echo "make clients     let other people's clients make a film with this server; needs npm"
+	@echo "make card        show the MCP Apps card in Chromium, in the official host bridge; needs npm"
 	@echo "make docs        rewrite what is generated from the code"
 	@echo "make bench       measure, and write docs/performance.md"
 	@echo "make format      format the code"
@@ -62,6 +66,22 @@ soak: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python -m soak --tasks 10000 --fuzz 5000 --write docs/reliability.json
 	$(BIN)/python -m keyframe_mcp.docs
 
+# brings the suite into .conformance by npm; ONLY=tasks runs the scenarios with that in their name
+conformance: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python -m conformance --folder .conformance --only "$(ONLY)"
+
+# installs them into .clients. One that cannot be installed fails, unless OPTIONS="--known NAME" excuses it; an excuse
+# kept here needs its reason beside it
+clients: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python -m clients --folder .clients $(OPTIONS)
+
+# installs the bridge into .card; the browser is CHROMIUM or the chromium of the PATH; ONLY=narrow plays those scenes
+card: $(STAMP)
+	mkdir -p .card
+	cp tests/card/package.json .card/package.json
+	npm install --prefix .card --no-audit --no-fund --no-package-lock --silent
+	node tests/card/run.mjs .card $(BIN)/python "$(ONLY)"
+
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -73,4 +93,4 @@ snapshots: $(STAMP)
 	UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest tests/test_tool_schemas.py
 
 clean:
-	rm -rf .venv demo dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .clients .conformance .card demo dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

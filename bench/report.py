@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import cv2
 import numpy as np
 
 import renderer
+import rivals
 import startup
+import tokens
 from keyframe_mcp import __version__
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -35,6 +38,7 @@ figures to read.
 
 Median of processes started in turn, each measured when it had answered `initialize`; a host waits for this.
 
+{tokens.section()}
 ## The embedded renderer
 
 Aims: at least 12 dB over a dissolve in the mean and no scene 0.5 dB below it. Processor time of a morph, in the median
@@ -46,8 +50,18 @@ move 2.5, of a plain dissolve 1.3, of a storyboard 4 times. First and last frame
 """
 
 
+def with_tokens(page):
+    """The page with the figures about tokens alone measured again."""
+    return re.sub(r"## What a model reads\n.*?\n(?=## )", lambda _: tokens.section() + "\n", page, flags=re.DOTALL)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer scenes and repeats")
-    PAGE.write_text(report(parser.parse_args().quick), "utf-8")
+    parser.add_argument("--tokens", action="store_true", help="only what a model reads; takes seconds")
+    parser.add_argument("--fresh", type=Path, metavar="FOLDER", help="first install rivals there and ask them anew")
+    given = parser.parse_args()
+    if given.fresh:
+        rivals.refresh(given.fresh.resolve())
+    PAGE.write_text(with_tokens(PAGE.read_text("utf-8")) if given.tokens else report(given.quick), "utf-8")
     print(f"wrote {PAGE.name}")

@@ -82,7 +82,7 @@ def measure(runs=11):
 def table(measured):
     """The figures as Markdown."""
     return (
-        f"| | bare `mcp` server, one tool | Keyframe, 11 tools | ratio (median of {measured['runs']} pairs) | aim |\n"
+        f"| | bare `mcp` server, one tool | Keyframe, all tools | ratio (median of {measured['runs']} pairs) | aim |\n"
         "|---|---|---|---|---|\n"
         f"| CPU to `initialize` | {measured['bare_cpu']:.2f} s | {measured['ours_cpu']:.2f} s "
         f"| **{measured['cpu_ratio']:.2f}** | 1.25 |\n"

@@ -215,7 +215,7 @@ async def open_studio(
         catalog=catalog,
         store=store,
         intake=Intake(Choosing(catalog, {"paid"}, None), sources, budget),
-        films=Films(sources, workshop, folder / "out"),
+        films=Films(sources, workshop, folder / "out", catalog),
         settling=Settling({"paid": provider}, store, budget, bulletin, clock),
         budget=budget,
         bulletin=bulletin,

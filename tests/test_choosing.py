@@ -76,6 +76,13 @@ def test_when_none_can_do_it_the_nearest_is_named_with_its_problems():
     assert chosen(Mode.FLF2V, {"local"}, **FRAMES, duration=77).problems == ()
 
 
+def test_when_none_can_do_it_the_first_problem_of_the_next_three_is_said_too():
+    (problem,) = chosen(Mode.FLF2V, {"wavespeed", "baicai"}, **FRAMES, prompt="p", duration=77).problems
+
+    assert "wavespeed/wan-flf2v (duration: 77 is not one of 5, 10; nearest: 10)" in problem.message
+    assert problem.message.partition("next come")[2].count("duration: 77") == 3
+
+
 def test_a_model_without_its_key_names_those_that_have_theirs():
     with pytest.raises(MissingCredential) as caught:
         chosen(Mode.FLF2V, {"baicai", "local"}, model="wavespeed/wan-flf2v", **FRAMES)

@@ -252,7 +252,7 @@ def test_the_demo_shows_the_whole_story(tmp_path: Path):
     shown = run(tmp_path, "demo", "--output", "here")
 
     assert shown.returncode == 0, shown.stderr
-    for words in ("11 tools", "generate_flf2v", "generate_i2v", "join_videos", "stream copy"):
+    for words in ("12 tools", "generate_flf2v", "generate_i2v", "join_videos", "stream copy"):
         assert words in shown.stdout
     assert {"contact-sheet.jpg", "film.mp4", "dawn.jpg", "dusk.jpg"} <= {
         each.name for each in (tmp_path / "here").iterdir()

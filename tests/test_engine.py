@@ -330,7 +330,7 @@ async def test_another_owner_s_task_answers_as_if_it_did_not_exist(tmp_path: Pat
             with pytest.raises(UnknownTask) as foreign:
                 await use(task_id, stranger)
             with pytest.raises(UnknownTask) as absent:
-                await use(task_id.replace("kf_", "kf_x"), ME)
+                await use(task_id.replace("kf_", "kf_x"), stranger)
             assert str(foreign.value).replace(task_id, "") == str(absent.value).replace(
                 task_id.replace("kf_", "kf_x"), ""
             )

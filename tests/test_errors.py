@@ -66,3 +66,17 @@ def test_an_invalid_input_names_every_problem():
 def test_a_busy_provider_says_how_long_to_wait():
     assert ProviderBusy("slow down", retry_after=7).retry_after == 7
     assert ProviderBusy().retry_after is None
+
+
+@pytest.mark.parametrize(
+    ("error", "outlook"),
+    [
+        (errors.InvalidInput, "To mend: you. The same call again: no use."),
+        (errors.NotReady, "To mend: you. The same call again: may work later."),
+        (errors.MissingCredential, "To mend: whoever runs this server. The same call again: no use."),
+        (errors.OutputUnwritable, "To mend: whoever runs this server. The same call again: may work later."),
+        (errors.ProviderRefused, "To mend: the provider, or you with another request. The same call again: no use."),
+    ],
+)
+def test_an_error_says_whose_it_is_to_mend_and_whether_to_try_again(error: type[errors.KeyframeError], outlook: str):
+    assert error.outlook() == outlook

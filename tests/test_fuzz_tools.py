@@ -13,9 +13,9 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, TextContent
 
 from keyframe_mcp.errors import InvalidInput
-from keyframe_mcp.server import ASKS
 from keyframe_mcp.server.arguments import GetTask
 from keyframe_mcp.server.strict import strict_tool
+from keyframe_mcp.server.toolbox import ASKS
 from soak.fuzz import fuzz
 from soak.rules import CANARY, Broken, Rules
 from soak.values import Call

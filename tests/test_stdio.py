@@ -94,7 +94,7 @@ async def test_the_official_client_makes_a_video_over_pipes(tmp_path: Path, era:
     )
     with anyio.fail_after(60):
         async with Client(command, mode=era) as client:
-            assert len((await client.list_tools()).tools) == 11
+            assert len((await client.list_tools()).tools) == 12
             arguments = {"prompt": "over pipes", "duration": 1, "wait_seconds": 40}
             result = await client.call_tool("generate_t2v", arguments)
 
@@ -112,7 +112,7 @@ async def test_a_host_may_probe_in_one_era_and_initialize_in_the_other(tmp_path:
         assert answer["result"]["protocolVersion"] == "2025-11-25"
         await pipe.send("notifications/initialized")
         tools = (await pipe.ask("tools/list", {}))["result"]["tools"]
-        assert len(tools) == 11
+        assert len(tools) == 12
 
 
 async def test_a_host_that_discovers_may_go_on_in_the_same_era(tmp_path: Path):
@@ -120,7 +120,7 @@ async def test_a_host_that_discovers_may_go_on_in_the_same_era(tmp_path: Path):
         await pipe.ask("server/discover", MODERN)
         answer = await pipe.ask("tools/list", MODERN)
 
-        assert len(answer["result"]["tools"]) == 11
+        assert len(answer["result"]["tools"]) == 12
 
 
 async def test_nothing_but_protocol_is_on_standard_output_while_a_video_is_made(tmp_path: Path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from keyframe_mcp.server import INSTRUCTIONS, build_server
+from keyframe_mcp.server import build_server
+from keyframe_mcp.server.instructions import INSTRUCTIONS
 from studio import ME, open_server_inside
 
 SNAPSHOTS = Path(__file__).parent / "snapshots" / "tools"
@@ -23,6 +25,7 @@ EXPECTED = {
     "generate_i2v",
     "generate_t2v",
     "generate_animation",
+    "regenerate",
     "get_task",
     "cancel_task",
     "list_tasks",
@@ -33,8 +36,11 @@ EXPECTED = {
 }
 
 
-async def listed(folder: Path, mode: str = "auto") -> list[dict[str, Any]]:
-    async with open_server_inside(folder) as application, Client(build_server(application, ME), mode=mode) as client:
+async def listed(folder: Path, mode: str = "auto", **more: str) -> list[dict[str, Any]]:
+    async with (
+        open_server_inside(folder, **more) as application,
+        Client(build_server(application, ME), mode=mode) as client,
+    ):
         tools = (await client.list_tools()).tools
     return [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
 
@@ -101,12 +107,12 @@ async def test_names_and_descriptions_fit_the_strictest_host(tmp_path: Path):
         assert len(tool["name"]) <= 45
         assert 20 < len(tool["description"].encode()) <= 1024
         assert "\n" not in tool["description"]
-    assert len(INSTRUCTIONS.encode()) <= 2048
+    assert all(len(each.encode()) <= 2048 for each in INSTRUCTIONS.values())
 
 
 async def test_what_costs_money_says_so_and_what_only_reads_says_so(tmp_path: Path):
     for tool in await listed(tmp_path):
-        if tool["name"].startswith("generate_"):
+        if tool["name"].startswith("generate_") or tool["name"] == "regenerate":
             assert "May cost money." in tool["description"]
             assert tool["annotations"] == {"destructiveHint": False}
         if tool["name"] in ("get_task", "list_tasks", "list_models"):
@@ -118,8 +124,44 @@ async def test_generate_tools_take_the_agreed_arguments(tmp_path: Path, tool: st
     (schema,) = [each["inputSchema"] for each in await listed(tmp_path) if each["name"] == tool]
     shared = {
         "model", "duration", "resolution", "aspect_ratio", "negative_prompt", "seed", "num_inference_steps",
-        "guidance_scale", "num_outputs", "options", "strict", "idempotency_key", "dry_run", "wait_seconds",
+        "guidance_scale", "num_outputs", "options", "strict", "idempotency_key", "fallback", "dry_run", "wait_seconds",
     }  # fmt: skip
 
     assert shared <= schema["properties"].keys()
     assert list(schema["properties"])[: len(schema["required"])] == schema["required"]
+
+
+CORE = {"generate_flf2v", "generate_i2v", "generate_t2v", "get_task", "list_models", "view_video"}
+
+
+async def test_the_core_set_is_six_tools_in_less_than_four_kilobytes(tmp_path: Path):
+    tools = await listed(tmp_path, KEYFRAME_TOOLSET="core")
+    answer = {"jsonrpc": "2.0", "id": 1, "result": {"tools": tools}}
+
+    assert {tool["name"] for tool in tools} == CORE
+    assert len(json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode()) <= 4000
+    assert {tool["name"] for tool in tools if "outputSchema" not in tool} == {"view_video"}
+
+
+async def test_a_core_tool_takes_what_it_does_not_announce_and_still_refuses_what_nobody_takes(tmp_path: Path):
+    async with (
+        open_server_inside(tmp_path, KEYFRAME_TOOLSET="core") as application,
+        Client(build_server(application, ME)) as client,
+    ):
+        made = await client.call_tool("generate_t2v", {"prompt": "a card", "resolution": "480p", "wait_seconds": 45})
+        refused = await client.call_tool("generate_t2v", {"prompt": "a card", "resolutoin": "480p"})
+        seen = await client.call_tool("get_task", {"task_id": (made.structured_content or {})["task_id"]})
+
+    assert (seen.structured_content or {})["outputs"][0]["height"] == 480
+    assert {"engine", "created_at"} <= (seen.structured_content or {}).keys()
+    assert refused.is_error
+    assert "did you mean resolution?" in str(refused.content)
+
+
+@pytest.mark.parametrize("toolset", ["full", "core"])
+async def test_the_instructions_name_only_tools_there_are(tmp_path: Path, toolset: str):
+    names = {tool["name"] for tool in await listed(tmp_path, KEYFRAME_TOOLSET=toolset)}
+    named = set(re.findall(r"[a-z0-9]+(?:_[a-z0-9]+)+", INSTRUCTIONS[toolset]))
+    arguments = {"wait_seconds", "idempotency_key", "aspect_ratio", "next_step", "dry_run"}
+
+    assert named - arguments <= names

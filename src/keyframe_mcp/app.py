@@ -24,6 +24,7 @@ from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.engine.budget import Budget
 from keyframe_mcp.engine.bulletin import Bulletin
 from keyframe_mcp.engine.choosing import Choosing
+from keyframe_mcp.engine.chronicle import Chronicle
 from keyframe_mcp.engine.engine import Engine
 from keyframe_mcp.engine.films import Films
 from keyframe_mcp.engine.intake import Intake
@@ -76,6 +77,8 @@ class Application:
     """Stop the work and finish the writes; for when the process has to leave at once."""
     is_sending: Callable[[], bool]
     """Whether a job is on its way to a provider, whose answer is worth waiting for."""
+    tasks: TaskGroup
+    """Where work beside it runs; it is cancelled when the application ends."""
 
 
 def as_it_is(adapter: Adapter) -> Adapter:
@@ -121,8 +124,16 @@ async def open_application(
         sources_in = partial(Sources, store, folders, fetch, workshop, outputs=settings.output_dir)
         sources = sources_in(folder=settings.state_dir / "pictures")
         rules = Rules(budget_of(settings), limits_in_force(catalog, settings))
-        made, copies = settings.state_dir / MADE, settings.keep_results
-        keeper = Keeper(settings.output_dir, workshop, fetch, made_in=made, copies=copies, clock=clock)
+        chronicle = Chronicle(workshop, catalog, clock)
+        keeper = Keeper(
+            settings.output_dir,
+            workshop,
+            fetch,
+            made_in=settings.state_dir / MADE,
+            copies=settings.keep_results,
+            clock=clock,
+            chronicle=chronicle,
+        )
         steps = Steps(catalog, adapters, store, keeper, Pictures(store, clock), bulletin, clock, pace, rules=rules)
         engine = Engine(
             catalog=catalog,
@@ -130,7 +141,7 @@ async def open_application(
             intake=Intake(
                 Choosing(catalog, adapters.keys(), settings.default_model), sources, rules.budget, sources_in
             ),
-            films=Films(sources, workshop, settings.output_dir),
+            films=Films(sources, workshop, settings.output_dir, catalog, chronicle),
             settling=Settling(adapters, store, rules.budget, bulletin, clock),
             budget=rules.budget,
             bulletin=bulletin,
@@ -147,7 +158,7 @@ async def open_application(
             await store.aclose()
 
         try:
-            yield Application(engine, settings, frozenset(adapters), stop, steps.sending.is_any)
+            yield Application(engine, settings, frozenset(adapters), stop, steps.sending.is_any, tasks)
         finally:
             with anyio.CancelScope(shield=True):
                 await put_down(runner if works else None, adapters)

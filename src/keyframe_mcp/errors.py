@@ -57,9 +57,15 @@ class KeyframeError(Exception):
 
     retryable: ClassVar[bool] = False
     fix: ClassVar[str] = ""
+    who: ClassVar[str] = "this server's authors"
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or (type(self).__doc__ or "").strip())
+
+    @classmethod
+    def outlook(cls) -> str:
+        """Whose it is to mend, and whether there is any use in the same call again."""
+        return f"To mend: {cls.who}. The same call again: {'may work later' if cls.retryable else 'no use'}."
 
     @property
     def kind(self) -> str:
@@ -71,6 +77,7 @@ class CallerError(KeyframeError):
     """The request cannot be honoured as asked."""
 
     fix = "Call again with the arguments corrected."
+    who = "you"
 
 
 class InvalidInput(CallerError):
@@ -135,6 +142,7 @@ class OperatorError(KeyframeError):
     """The server is not configured for this."""
 
     fix = "Ask whoever runs this server; `keyframe-mcp doctor` shows what is configured."
+    who = "whoever runs this server"
 
 
 class InvalidSettings(OperatorError):
@@ -163,6 +171,7 @@ class ProviderError(KeyframeError):
     """The provider did not do what was asked."""
 
     fix = "Wait and try again, or choose another model."
+    who = "the provider, or you with another request"
 
     def __init__(self, message: str = "", *, trace_id: str | None = None) -> None:
         super().__init__(message)
@@ -207,6 +216,12 @@ class ProviderUnavailable(ProviderError):
     """The provider could not be reached. Nothing was submitted."""
 
     retryable = True
+
+    # `is_held_up` is whether that was our own doing: this process was stopped for a while.
+
+    def __init__(self, message: str = "", *, trace_id: str | None = None, is_held_up: bool = False) -> None:
+        super().__init__(message, trace_id=trace_id)
+        self.is_held_up = is_held_up
 
 
 class SubmissionUncertain(ProviderError):
@@ -253,6 +268,7 @@ class ResultTooLarge(ProviderError):
 class RenderFailed(ProviderError):
     """The embedded renderer stopped before the video was finished."""
 
+    who = "whoever runs this server"
     retryable = True
 
 

@@ -23,6 +23,7 @@ BUDGET = f"{PREFIX}BUDGET"
 PRINTABLE = re.compile(r"[!-~]+")
 """What a header or a URL can carry: an HTTP library would choke on anything else, long after the start."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
+TOOLSETS = ("full", "core")
 LIMITS: Mapping[str, str] = MappingProxyType({"at_once": "jobs at once", "submits_per_minute": "submissions a minute"})
 """How much a provider may be given, and in words: `KEYFRAME_WAVESPEED_AT_ONCE`, `..._SUBMITS_PER_MINUTE`."""
 
@@ -82,6 +83,13 @@ class Settings(BaseModel):
     log_level: Annotated[str, Field(description=f"How much to log: {', '.join(LOG_LEVELS)}. Default: warning.")] = (
         "warning"
     )
+    toolset: Annotated[
+        str,
+        Field(
+            description="Which tools agents are shown: full, the default, or core, the six that make and show "
+            "videos, in less than half the tokens."
+        ),
+    ] = "full"
     keep_results: Annotated[
         bool,
         Field(
@@ -159,7 +167,8 @@ def read_settings(environment: Mapping[str, str], working_dir: Path, home: Path)
             "budget_usd_per_day": dollars("BUDGET_USD_PER_DAY", given, problems),
             "budget_usd_per_owner_per_day": dollars("BUDGET_USD_PER_OWNER_PER_DAY", given, problems),
             "budget_unpriced_usd": dollars("BUDGET_UNPRICED_USD", given, problems),
-            "log_level": log_level(given, problems),
+            "log_level": one_of("LOG_LEVEL", LOG_LEVELS, given, problems, default="warning"),
+            "toolset": one_of("TOOLSET", TOOLSETS, given, problems, default="full"),
             "keep_results": switch("KEEP_RESULTS", given, problems, default="1"),
             "allow_loopback": switch("ALLOW_LOOPBACK", given, problems),
         },
@@ -274,12 +283,12 @@ def catalog_dir(given: Mapping[str, str], problems: list[str]) -> Path | None:
     return path
 
 
-def log_level(given: Mapping[str, str], problems: list[str]) -> str:
-    """How much to log."""
-    level = given.get(PREFIX + "LOG_LEVEL", "warning").lower()
-    if level not in LOG_LEVELS:
-        problems.append(f"{PREFIX}LOG_LEVEL={level} is not one of {', '.join(LOG_LEVELS)}")
-    return level
+def one_of(name: str, choices: tuple[str, ...], given: Mapping[str, str], problems: list[str], *, default: str) -> str:
+    """A setting that has a few values."""
+    value = given.get(PREFIX + name, default).strip().lower()
+    if value not in choices:
+        problems.append(f"{PREFIX}{name}={value} is not one of {', '.join(choices)}")
+    return value
 
 
 def switch(name: str, given: Mapping[str, str], problems: list[str], default: str = "0") -> bool:

@@ -207,6 +207,23 @@ class Failure(Record):
         return cls(kind=error.kind, message=str(error), fix=error.fix, retryable=error.retryable)
 
 
+class Plan(Record):
+    """How one model would make the video: checked when the request was made, and not changed since.
+
+    `wire` and `pictures` are as in a task.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+
+    model: str
+    provider: str
+    wire: dict[str, Any]
+    pictures: dict[str, Picture] = Field(default_factory=dict[str, Picture])
+    generative: bool = True
+    cost: Cost
+    warnings: tuple[str, ...] = ()
+
+
 class Task(Record):
     """What is remembered about a task. Replaced, never mutated."""
 
@@ -225,9 +242,19 @@ class Task(Record):
     pictures: dict[str, Picture] = Field(default_factory=dict[str, Picture])
     """The wire name of each picture, and our copy. What is sent for it is decided when it is sent."""
     request_hash: str
+    parent_id: str | None = None
+    """The earlier task that this one makes again."""
     idempotency_key: str | None = None
     status: Status = Status.QUEUED
     attempt: int = 0
+    alternatives: tuple[Plan, ...] = ()
+    """The models to go on to, in this order, when the present one surely charged nothing and will not make it."""
+    refused: tuple[str, ...] = ()
+    """The models it has gone on from, each with the reason: `provider/model: why`."""
+    plan_warnings: tuple[str, ...] = ()
+    """Those of `warnings` that hold for the present model only, where there are alternatives."""
+    planned_at: int = 0
+    """The attempt after which the present model took over. Its provider is asked for a price before the next one."""
     sent_at: float | None = None
     """When the attempt to send it began, in seconds since the epoch."""
     sent_pictures: dict[str, str] = Field(default_factory=dict[str, str])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crash.shops import Books, digest_of, mark_of
+from crash.shops import Books, digest_in, digest_of, mark_of
 from emulators.jobs import Job
 from keyframe_mcp.task import Status, Task
 
@@ -129,10 +130,11 @@ def shared(cases: Sequence[Case]) -> Iterator[str]:
 def corrupt(cases: Sequence[Case], books: Books, outputs: Path) -> Iterator[str]:
     """Finished files that are gone, or are not what was published; and files with a final name that nobody made."""
     published = {job.id: digest_of(shop, job) for shop in books.values() for job in shop.jobs}
-    digests = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in final_files(outputs)}
+    digests = {file: digest_in(file.read_bytes()) for file in final_files(outputs)}
     for case in cases:
         if case.task is not None and case.task.status is Status.SUCCEEDED:
             yield from bad_file(case.mark, case.task, published, digests)
+            yield from bad_story(case.mark, case.task)
     for file, digest in digests.items():
         if digest not in published.values():
             yield f"{file.name} is no film that was made"
@@ -148,9 +150,26 @@ def bad_file(mark: str, task: Task, published: Mapping[str, str], digests: Mappi
             yield f"{mark} succeeded with a file that is not its film"
 
 
+def bad_story(mark: str, task: Task) -> Iterator[str]:
+    """What is wrong with what is written beside the film of a task that succeeded."""
+    for file in (Path(output.file) for output in task.outputs if output.file):
+        story = file.with_suffix(".json")
+        if not story.is_file():
+            yield f"{mark} succeeded, and nothing beside its film says how"
+        elif file.is_file() and told(story) != (task.id, hashlib.sha256(file.read_bytes()).hexdigest()):
+            yield f"{mark} succeeded, and what is beside its film is about another"
+
+
+def told(story: Path) -> tuple[str, str]:
+    """The task and the content that a file beside a film speaks of."""
+    said = json.loads(story.read_bytes())
+    return said["task_id"], said["output"]["sha256"]
+
+
 def final_files(outputs: Path) -> Iterator[Path]:
-    """Files under a name that says they are whole."""
-    return (file for file in sorted(outputs.glob("*")) if file.is_file() and not file.name.startswith("."))
+    """Films under a name that says they are whole."""
+    files = (file for file in sorted(outputs.glob("*")) if file.is_file() and not file.name.startswith("."))
+    return (file for file in files if file.suffix != ".json")
 
 
 def ids(jobs: Sequence[Job]) -> str:

@@ -235,13 +235,13 @@ def test_the_sound_of_a_clip_is_cut_to_the_very_sample(tmp_path: Path, start: fl
 @pytest.mark.parametrize("count", [0, 1])
 def test_fewer_than_two_videos_are_refused(tmp_path: Path, count: int):
     paths = tuple(clips.make(tmp_path / f"{place}.mp4", 2) for place in range(count))
-    with pytest.raises(InvalidInput, match="paths: give two or more videos to join"):
+    with pytest.raises(InvalidInput, match="sources: give two or more videos to join"):
         join.join(JoinVideos(paths=paths, to=tmp_path / "joined.mp4"))
 
 
 def test_more_than_an_hour_is_refused(tmp_path: Path):
     long = clips.make(tmp_path / "1.mp4", 3, stamps=[0, 40, 2_000_000])
-    with pytest.raises(InvalidInput, match="paths: together they last 4000 s; join at most 3600 s at a time"):
+    with pytest.raises(InvalidInput, match="sources: together they last 4000 s; join at most 3600 s at a time"):
         joined(long, long)
 
 

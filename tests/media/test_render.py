@@ -97,8 +97,8 @@ def test_the_file_itself_says_that_no_model_made_it(tmp_path, first):
     facts = rendered(tmp_path, Mode.I2V, first_image=first, prompt="zoom in on the лиса")
     with av.open(str(facts.path)) as container:
         assert container.metadata["title"] == "zoom in on the лиса"
-        assert "not by an AI model" in container.metadata["comment"]
-        assert "camera: push in" in container.metadata["comment"]
+        assert "not by an AI model" in container.metadata["description"]
+        assert "camera: push in" in container.metadata["description"]
 
 
 def test_unrelated_images_dissolve_and_the_caller_is_told(tmp_path, first):

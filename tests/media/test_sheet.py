@@ -16,7 +16,7 @@ from media import clips
 
 
 def made(path: Path, **choices: int) -> tuple[SheetFacts, Image.Image]:
-    facts = sheet.make(MakeSheet(path=path, to=path.with_suffix(".jpg"), **choices))
+    facts = sheet.make(MakeSheet(path=path, to=path.with_suffix(".jpg")).model_copy(update=choices))
     with Image.open(facts.path) as image:
         assert image.format == "JPEG"
         assert image.size == (facts.width, facts.height)

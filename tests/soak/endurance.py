@@ -126,10 +126,11 @@ def measured(run: Run, seconds: float, descriptors: int, provider: QuickProvider
 def left_behind(folder: Path, tasks: int) -> dict[str, float | str]:
     """Figures of what is on the disk once the application is closed."""
     database = sum(path.stat().st_size for path in (folder / "state").glob("tasks.db*"))
-    films = list((folder / "out").iterdir())
+    files = list((folder / "out").iterdir())
+    films = [path for path in files if path.suffix != ".json"]  # what is beside each says how it was made
     strays = [path for path in (folder / "state").rglob("*.part") if path.is_file()]
     return {
         "soak_database_bytes_a_task": round(database / tasks),
         "soak_films": len(films),
-        "soak_unfinished_files": len(strays) + sum(not path.name.startswith("kf_") for path in films),
+        "soak_unfinished_files": len(strays) + sum(not path.name.startswith("kf_") for path in files),
     }

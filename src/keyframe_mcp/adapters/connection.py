@@ -39,6 +39,10 @@ class NotSent(Exception):
     """Certainly no complete request left."""
 
 
+class HeldUp(NotSent):
+    """It is too late to send it: this process was stopped for a while."""
+
+
 class NoAnswer(Exception):
     """It may have left; what became of it is not known."""
 
@@ -52,9 +56,9 @@ class Fence:
     not_after_ticks: float = math.inf
 
     def require_open(self) -> None:
-        """Raise `NotSent` when it is too late, by either clock."""
+        """Raise `HeldUp` when it is too late, by either clock."""
         if self.clock() > self.not_after or anyio.current_time() > self.not_after_ticks:
-            raise NotSent("it was held up for too long before it could leave")
+            raise HeldUp("it was held up for too long before it could leave")
 
     async def trace(self, event: str, _: Mapping[str, object]) -> None:
         """What the connection calls just before headers and body leave: without both there is no request."""

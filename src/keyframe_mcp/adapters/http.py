@@ -122,7 +122,7 @@ class HttpAdapter:
 
     async def submit(self, job: Job) -> Accepted:
         """See `Adapter.submit`. Only what happens from the moment of sending can be uncertain."""
-        from keyframe_mcp.adapters.connection import Fence, NoAnswer, NotBuilt, NotSent  # noqa: PLC0415 - httpx loads late
+        from keyframe_mcp.adapters.connection import Fence, HeldUp, NoAnswer, NotBuilt, NotSent  # noqa: PLC0415 - httpx loads late
 
         try:
             connection, call = self._connection(), with_headers(self._dialect.submit_call(job), job)
@@ -133,9 +133,8 @@ class HttpAdapter:
         except NotBuilt as error:
             raise self._unsent(error) from None
         except NotSent as error:
-            raise ProviderUnavailable(
-                f"{self._refusals.where} could not be reached ({error}); nothing was sent"
-            ) from None
+            why = f"{self._refusals.where} could not be reached ({error}); nothing was sent"
+            raise ProviderUnavailable(why, is_held_up=isinstance(error, HeldUp)) from None
         except NoAnswer as error:
             raise SubmissionUncertain(uncertain(self._refusals.where, str(error))) from None
         return self._read_submission(reply)

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "serve": "keyframe_mcp.cli.serve:serve",
         "demo": "keyframe_mcp.cli.demo:demo",
         "generate": "keyframe_mcp.cli.generate:generate",
+        "regenerate": "keyframe_mcp.cli.regenerate:regenerate",
         "task": "keyframe_mcp.cli.task:task",
         "models": "keyframe_mcp.cli.models:models",
         "doctor": "keyframe_mcp.cli.doctor:doctor",

@@ -13,7 +13,7 @@ import click
 
 from keyframe_mcp.cli import OVER_BUDGET
 from keyframe_mcp.cli.session import ME, WAIT, exit_code, follow, session, show_json, show_task
-from keyframe_mcp.engine import Engine, Started
+from keyframe_mcp.engine import Engine, Rehearsal, Started
 from keyframe_mcp.engine.budget import dollars
 from keyframe_mcp.errors import InvalidInput, Problem
 from keyframe_mcp.server.dry_run_view import NO_LIMIT, BudgetView, DryRunView, rehearsed
@@ -46,6 +46,7 @@ EXAMPLES = """\
 @click.option("--num-outputs", type=int)
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE", help="An input only this model has.")
 @click.option("--strict/--no-strict", default=True, show_default=True, help="Refuse, or drop, what it cannot honour.")
+@click.option("--fallback", is_flag=True, help="If it is refused before anything is charged, try the next best model.")
 @click.option("--idempotency-key", help="The same key is the same task, and is paid once.")
 @click.option(
     "--wait",
@@ -64,6 +65,7 @@ def generate(
     wait: float,
     *,
     strict: bool,
+    fallback: bool,
     dry_run: bool,
     as_json: bool,
     **inputs: Any,  # noqa: ANN401 - the options above, by our own names
@@ -71,8 +73,11 @@ def generate(
     """Make a video and wait for it."""
     request = Inputs.model_validate({"mode": mode, "options": parsed(options)} | inputs)
     if dry_run:
-        sys.exit(anyio.run(partial(rehearse, request, model, strict=strict, as_json=as_json)))
-    start = partial(Engine.start, request=request, model=model, idempotency_key=idempotency_key, strict=strict)
+        wish = {"model": model, "strict": strict, "fallback": fallback}
+        check = partial(Engine.rehearse, caller=ME, request=request, **wish)
+        sys.exit(anyio.run(partial(rehearse, check, as_json=as_json)))
+    wanted = {"model": model, "idempotency_key": idempotency_key, "strict": strict, "fallback": fallback}
+    start = partial(Engine.start, request=request, **wanted)
     sys.exit(anyio.run(partial(make, start, wait, as_json=as_json)))
 
 
@@ -85,11 +90,11 @@ async def make(start: Callable[..., Awaitable[Started]], wait: float, *, as_json
         return exit_code([task]) if wait else 0
 
 
-async def rehearse(request: Inputs, model: str | None, *, strict: bool, as_json: bool) -> int:
+async def rehearse(check: Callable[[Engine], Awaitable[Rehearsal]], *, as_json: bool) -> int:
     """Show what would be sent, and what it would cost. The exit code."""
     async with session(works=False) as application:
         engine = application.engine
-        view = DryRunView.of(await engine.rehearse(ME, request, model=model, strict=strict), engine.budget)
+        view = DryRunView.of(await check(engine), engine.budget)
     if as_json:
         show_json(view.data())
     else:
@@ -109,6 +114,8 @@ def in_words(view: DryRunView) -> Iterator[str]:
     yield "Price and limits:"
     yield from (f"  {line}" for line in (view.cost and view.cost.basis, view.quote) if line)
     yield from (f"  {line}" for line in (left_in_words(view.budget) if view.budget is not None else (NO_LIMIT,)))
+    for number, each in enumerate(view.alternatives or (), 1):
+        yield f"{number}. alternative: {each.model}, {each.basis}"
     yield from (f"Note: {warning}" for warning in view.warnings or ())
 
 

@@ -44,7 +44,7 @@ def show(view: ModelView) -> None:
     """A model for people."""
     kind = "AI video" if view.generative else "drawn on this machine"
     price = "price unknown" if view.price == "unknown" else view.price
-    click.echo(f"{view.model}  {', '.join(view.modes)}  {view.title} ({kind}; {price})")
+    click.echo(f"{view.model}  {', '.join(view.modes or ())}  {view.title} ({kind}; {price})")
     if isinstance(view.inputs, str):
         click.echo(f"  {view.inputs}")
         return

@@ -25,7 +25,8 @@ from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.cli import COMMANDS, cli, load_command
 from keyframe_mcp.cli.session import ME
 from keyframe_mcp.docs import fields, figures, providers
-from keyframe_mcp.server import INSTRUCTIONS, build_server
+from keyframe_mcp.server import build_server
+from keyframe_mcp.server.instructions import INSTRUCTIONS
 from keyframe_mcp.server.model_views import limits, model_view
 from keyframe_mcp.settings import LIMITS, PREFIX, Settings, base_url_variable, limit_variable, read_settings
 from keyframe_mcp.task import NEXT, Mode
@@ -162,7 +163,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType(
         "settings": settings_table,
         "command-help": command_help,
         "tools": tools_reference,
-        "instructions": lambda: f"```text\n{INSTRUCTIONS}\n```",
+        "instructions": lambda: f"```text\n{INSTRUCTIONS['full']}\n```",
     }
 )
 

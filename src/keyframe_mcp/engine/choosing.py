@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keyframe_mcp.catalog import Catalog, Listed
-from keyframe_mcp.catalog.requests import Checked, check
+from keyframe_mcp.catalog.requests import DROP, Checked, check
 from keyframe_mcp.engine.budget import NO_BUDGET, Budget
 from keyframe_mcp.errors import MissingCredential, Problem
 from keyframe_mcp.task import Cost, Inputs, Mode
 
 MOST_PASSED_OVER = 2
+MOST_REFUSALS = 4  # of how many models it is said why they cannot do it
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Choice:
     warnings: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     """That no model can do what is asked, and whose problems are listed."""
+    others: tuple[Listed, ...] = ()
+    """Where a fallback is wanted: the other models that can do it for what it may cost, in the order to try them."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,51 @@ class Choosing:
     configured: Collection[str]
     default_model: str | None
 
-    def choose(self, request: Inputs, model: str | None, *, strict: bool, budget: Budget = NO_BUDGET) -> Choice:
+    def choose(
+        self,
+        request: Inputs,
+        model: str | None,
+        *,
+        strict: bool,
+        budget: Budget = NO_BUDGET,
+        fallback: bool = False,
+    ) -> Choice:
         """The model to use; the nearest when none can do what is asked, and the best when all are too dear.
 
-        Raises `UnknownModel`, `MissingCredential`.
+        With `fallback`, a named model whose key is not set, or that is too dear, is passed over, and the models to go
+        on to are said. Raises `UnknownModel`, `MissingCredential`.
         """
-        if model is not None:
-            return Choice(self._named(model, request.mode), "it was named")
-        ranked = self._ranked(request, budget, strict=strict)
+        ranked = self._ranked(request, budget, strict=strict) if fallback or model is None else ()
+        if not fallback:
+            return self._best(request, ranked, budget) if model is None else self._by_name(model, request.mode)
+        if model is None:
+            choice = self._best(request, ranked, budget)
+        else:
+            choice = self._named_or_best(model, request, ranked, budget)
+        return replace(choice, others=tuple(others(choice.listed, ranked)))
+
+    def _by_name(self, model: str, mode: Mode) -> Choice:
+        return Choice(self._named(model, mode), "it was named")
+
+    def _named_or_best(self, model: str, request: Inputs, ranked: Sequence[Candidate], budget: Budget) -> Choice:
+        """The named model, or the best one where that surely cannot be used here and another can."""
+        listed = self.catalog.find(model)
+        named = next((each for each in ranked if each.listed.id == listed.id), None)
+        fitting = [each for each in ranked if each.refusal is None and each.listed.model.generative]
+        if listed.provider_id not in self.configured:
+            why = f"{listed.provider.key} is not set"
+        elif named is not None and named.is_able and named.refusal is not None:
+            why = named.refusal
+        else:
+            return self._by_name(model, request.mode)
+        if not fitting or request.mode not in listed.model.modes:
+            return self._by_name(model, request.mode)
+        choice = self._best(request, fitting, budget)
+        passed = f"{listed.id} was named and passed over ({why}); {choice.listed.id} is used instead"
+        return replace(choice, why=f"{listed.id} was passed over: {why}", warnings=(passed,))
+
+    def _best(self, request: Inputs, ranked: Sequence[Candidate], budget: Budget) -> Choice:
+        """The first that can do it for what it may cost."""
         if not ranked:
             raise MissingCredential(
                 f"no configured model does {request.mode}; keyframe-mcp doctor shows which key is missing"
@@ -118,6 +158,21 @@ class Choosing:
         return listed
 
 
+def others(first: Listed, ranked: Sequence[Candidate]) -> Sequence[Listed]:
+    """The models to go on to from the first one, never to or from a drawing.
+
+    One of each other provider comes first: what keeps a provider from taking a job mostly holds for all its models.
+    """
+    able = [each.listed for each in ranked if each.refusal is None and each.listed.model.generative]
+    left = [each for each in able if each.id != first.id] if first.model.generative else []
+    seen, ahead = {first.provider_id}, list[Listed]()
+    for each in left:
+        if each.provider_id not in seen:
+            seen.add(each.provider_id)
+            ahead.append(each)
+    return [*ahead, *(each for each in left if each not in ahead)]
+
+
 def within(budget: Budget) -> str:
     """What is looked at when choosing: a video by itself. What is left of a day is looked at once it is chosen."""
     if budget.per_task is not None:
@@ -136,8 +191,15 @@ def told(chosen: Candidate, passed_over: Sequence[Candidate], limit: str) -> tup
 
 
 def none_able(request: Inputs, ranked: Sequence[Candidate]) -> Choice:
-    """The nearest model, whose problems will be told."""
-    nearest = min(ranked, key=lambda each: len(each.checked.problems))
+    """The nearest model, whose problems will be told, and what keeps the next ones."""
+    nearest, *rest = sorted(ranked, key=lambda each: len(each.checked.problems))
     able = f"none of the {len(ranked)} configured models that do {request.mode} can do this"
-    about = Problem("model", f"{able}; the nearest is {nearest.listed.id}, whose problems follow")
-    return Choice(nearest.listed, "it comes nearest", problems=() if len(ranked) == 1 else (about,))
+    about = f"{able}; the nearest is {nearest.listed.id}, whose problems follow"
+    keeps = ", ".join(f"{each.listed.id} ({briefly(each)})" for each in rest[: MOST_REFUSALS - 1])
+    problem = Problem("model", f"{about}; next come {keeps}" if keeps else about)
+    return Choice(nearest.listed, "it comes nearest", problems=(problem,) if rest else ())
+
+
+def briefly(candidate: Candidate) -> str:
+    """The first thing that keeps a model from doing it, without the advice that is told once."""
+    return str(candidate.checked.problems[0]).removesuffix(DROP)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 
@@ -12,15 +13,19 @@ from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.budget import Budget, Left
 from keyframe_mcp.engine.bulletin import WAKE, Bulletin
 from keyframe_mcp.engine.caller import Caller
+from keyframe_mcp.engine.fallback import after
 from keyframe_mcp.engine.films import Films
+from keyframe_mcp.engine.finding import find_task
 from keyframe_mcp.engine.intake import Draft, Intake
 from keyframe_mcp.engine.moves import discreet, uncharged
+from keyframe_mcp.engine.retaking import Again, Retake, retake
 from keyframe_mcp.engine.settling import Settling
 from keyframe_mcp.errors import MissingCredential
 from keyframe_mcp.store import OverCap, Store
 from keyframe_mcp.task import Failure, Inputs, Status, Task
 
 SAME_REQUEST_SECONDS = 120
+UNTOLD = "this task was started without fallback, and stays with its model"
 LOOK_AGAIN_SECONDS = 2.0  # another process may have moved the task
 
 
@@ -63,29 +68,45 @@ class Engine:
         model: str | None = None,
         idempotency_key: str | None = None,
         strict: bool = True,
+        fallback: bool = False,
+        again: Again | None = None,
     ) -> Started:
         """Check a request and write it down; the runner submits it. Raises before anything is written.
 
-        The same key, or the same request again within two minutes, is the same task.
+        The same key, or the same request again within two minutes, is the same task, with `fallback` or without. One
+        that makes an earlier task `again` is never that task.
         """
         now = self.clock()
-        draft = await self.intake.prepare(caller, request, model, idempotency_key, now, strict=strict)
+        how: Any = {"strict": strict, "fallback": fallback, "again": again}
+        draft = await self.intake.prepare(caller, request, model, idempotency_key, now, **how)
         task, is_new = await self._add(draft, now - SAME_REQUEST_SECONDS)
         if not is_new and idempotency_key is None and await is_gone(task, now):
             task, is_new = await self._add(draft, math.inf)
         self.bulletin.ring(WAKE)
-        return Started(task, deduplicated=not is_new, warnings=draft.warnings)
+        lonely = (UNTOLD,) if not is_new and draft.alternatives and is_alone(task) else ()
+        return Started(task, deduplicated=not is_new, warnings=(*after(draft), *lonely))
 
     async def rehearse(
-        self, caller: Caller, request: Inputs, *, model: str | None = None, strict: bool = True
+        self,
+        caller: Caller,
+        request: Inputs,
+        *,
+        model: str | None = None,
+        strict: bool = True,
+        fallback: bool = False,
+        again: Again | None = None,
     ) -> Rehearsal:
         """Check a request as `start` does, and write and send nothing. Too high a price is told, not raised."""
         now = self.clock()
-        draft = await self.intake.rehearse(caller, request, model, now, strict=strict)
+        draft = await self.intake.rehearse(caller, request, model, now, strict=strict, fallback=fallback, again=again)
         if draft.task.cost is None or not self.budget.is_limited:
             return Rehearsal(draft, None, None)
         left = await self.budget.left(self.store, caller.owner, now)
         return Rehearsal(draft, left, self.budget.refusal_now(draft.task.cost, left, now))
+
+    async def retake(self, caller: Caller, task_id: str, overrides: Mapping[str, Any]) -> Retake:
+        """An earlier task's request with changes, to be given to `start` or `rehearse`."""
+        return retake(await self.get(task_id, caller), overrides, self.catalog)
 
     async def _add(self, draft: Task, since: float) -> tuple[Task, bool]:
         """Write a task down, within what may be spent. One that answers the request already costs nothing."""
@@ -97,7 +118,7 @@ class Engine:
 
     async def get(self, task_id: str, caller: Caller) -> Task:
         """A task as it was last written down, and whether this server can do nothing for it."""
-        task = await self.store.get(task_id, caller.owner)
+        task = await find_task(self.store, task_id, caller)
         if task.status.is_settled or task.provider in self.intake.choosing.configured:
             return task
         return task.model_copy(update={"failure": Failure.of(MissingCredential(self._waits_for(task.provider)))})
@@ -145,6 +166,11 @@ class Engine:
 def cancelled(task: Task) -> dict[str, object]:
     """What becomes of a task that was stopped before it was sent."""
     return uncharged(task) | discreet(task) | {"failure": None}
+
+
+def is_alone(task: Task) -> bool:
+    """Whether a task that is still open has no other model to go on to, and never had."""
+    return not (task.status.is_final or task.alternatives or task.refused)
 
 
 async def is_gone(task: Task, now: float) -> bool:

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import anyio
 import anyio.to_thread
 
+from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.caller import Caller
+from keyframe_mcp.engine.chronicle import Chronicle
+from keyframe_mcp.engine.given import NOTHING, given_to
 from keyframe_mcp.engine.intake import new_id
+from keyframe_mcp.engine.provenance import Joined
 from keyframe_mcp.engine.sources import Sources
 from keyframe_mcp.errors import CallerError, InvalidInput, OutputUnwritable, Problem, RenderFailed
-from keyframe_mcp.media.orders import ExtractFrame, FrameFacts, JoinFacts, JoinVideos, MakeSheet, SheetFacts
+from keyframe_mcp.media.orders import (
+    ExtractFrame,
+    FrameFacts,
+    JoinFacts,
+    JoinVideos,
+    MakeSheet,
+    SheetFacts,
+    SheetSize,
+)
 from keyframe_mcp.media.references import At
 from keyframe_mcp.media.workshop import Workshop
 
 MOST_VIDEOS = 50
 LOOK_SECONDS = 45
 JOIN_SECONDS = 50
+SHEETS: Mapping[SheetSize, tuple[int, int]] = MappingProxyType(
+    {"full": (1456, 300_000), "small": (896, 120_000), "tiny": (512, 30_000)}
+)
+"""The longest side in pixels and the most bytes of each size of sheet."""
+NAMED = ("at: ", "crossfade_seconds: ", "sources: ")
+"""How an error begins that the media worker raised about one argument; only its text comes back from there."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +50,28 @@ class Films:
     sources: Sources
     workshop: Workshop
     folder: Path
+    catalog: Catalog
+    chronicle: Chronicle | None = None
 
-    async def sheet(self, source: str, caller: Caller, cells: int | None, longest_side: int) -> SheetFacts:
-        """A contact sheet of a video."""
+    async def sheet(self, source: str, caller: Caller, cells: int | None, size: SheetSize) -> SheetFacts:
+        """A contact sheet of a video; of a task's, its ends beside the pictures that were given for them."""
+        longest_side, most = SHEETS[size]
         try:
             async with deadline(LOOK_SECONDS), self.sources.video(source, caller) as video:
-                name = await anyio.to_thread.run_sync(fingerprint, video, cells, longest_side)
-                to = self._to(f"sheet-{name}.jpg")
-                order = MakeSheet(path=video, to=to, cells=cells, longest_side=longest_side)
-                return await self.workshop.run(order)
+                task = await self.sources.task(source, caller)
+                known = given_to(task, self.catalog) if task else NOTHING
+                names = [each.path.name for each in known.given]  # named after their content
+                name = await anyio.to_thread.run_sync(fingerprint, video, cells, size, names)
+                order = MakeSheet(
+                    path=video,
+                    to=self._to(f"sheet-{name}.jpg"),
+                    cells=cells,
+                    longest_side=longest_side,
+                    max_bytes=most,
+                    given=known.given,
+                )
+                facts = await self.workshop.run(order)
+                return facts.model_copy(update={"remarks": (*known.remarks, *facts.remarks)})
         except CallerError as error:
             raise about("source", error) from None
 
@@ -55,18 +87,24 @@ class Films:
         except CallerError as error:
             raise about("source", error) from None
 
-    async def join(self, sources: Sequence[str], caller: Caller) -> JoinFacts:
-        """Several videos as one file."""
+    async def join(self, sources: Sequence[str], caller: Caller, crossfade_seconds: float = 0) -> JoinFacts:
+        """Several videos as one file; each dissolves into the next for so many seconds."""
         if not 2 <= len(sources) <= MOST_VIDEOS:
             problem = f"videos it names: {len(sources)}; 2 to {MOST_VIDEOS} can be joined"
             raise InvalidInput(problems=[Problem("sources", problem)])
         async with deadline(JOIN_SECONDS), AsyncExitStack() as stack:
             videos = await self._open_all(sources, caller, stack)
-            order = JoinVideos(paths=tuple(videos), to=self._to(f"{new_id()}.mp4"))
+            to = self._to(f"{new_id()}.mp4")
+            order = JoinVideos(paths=tuple(videos), to=to, crossfade=crossfade_seconds)
             try:
-                return await self.workshop.run(order)
+                facts = await self.workshop.run(order)
             except CallerError as error:
                 raise about("sources", error) from None
+            if self.chronicle is None:
+                return facts
+            tasks = [await self.sources.task(source, caller) for source in sources]
+            clips = [Joined(*each) for each in zip(sources, videos, tasks, strict=True)]
+            return await self.chronicle.joined(facts, clips, {"crossfade_seconds": crossfade_seconds})
 
     async def _open_all(self, sources: Sequence[str], caller: Caller, stack: AsyncExitStack) -> list[Path]:
         """Every video, or every problem at once."""
@@ -91,7 +129,8 @@ class Films:
 
 def about(argument: str, error: CallerError) -> CallerError:
     """The same error, saying which argument it is about if it does not say so itself."""
-    return error if isinstance(error, InvalidInput) and error.problems else type(error)(f"{argument}: {error}")
+    named = str(error).startswith(NAMED) or (isinstance(error, InvalidInput) and error.problems)
+    return error if named else type(error)(f"{argument}: {error}")
 
 
 @asynccontextmanager

@@ -13,26 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import anyio
-
 from keyframe_mcp.adapters import HTTP_DIALECTS, dialect_of
 from keyframe_mcp.catalog import Listed
 from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.catalog.models import Model
-from keyframe_mcp.catalog.requests import Checked, check, inputs_asked
+from keyframe_mcp.catalog.requests import inputs_asked
 from keyframe_mcp.engine.budget import Budget
 from keyframe_mcp.engine.caller import Caller
-from keyframe_mcp.engine.choosing import Choosing
-from keyframe_mcp.engine.sources import Sources, Wanted
-from keyframe_mcp.errors import CallerError, InvalidInput, KeyframeError, Problem
+from keyframe_mcp.engine.choosing import Choice, Choosing
+from keyframe_mcp.engine.planning import NO_PICTURES, Planning
+from keyframe_mcp.engine.retaking import Again
+from keyframe_mcp.engine.sources import Sources
+from keyframe_mcp.errors import InvalidInput
 from keyframe_mcp.media.references import shortened
-from keyframe_mcp.task import Cost, Inputs, Picture, Task
+from keyframe_mcp.task import Cost, Inputs, Picture, Plan, Task
 
 PICTURES = ("first_image", "last_image", "image")
 WEB = re.compile(r"\s*https?:", re.IGNORECASE)
 
-Fetched = tuple[Picture, tuple[str, ...]]
-"""Our copy of a picture, and what was changed about it."""
+MOST_ALTERNATIVES = 3
+ALONE = "fallback makes no difference: no other configured model can make this video within what it may cost"
 
 
 class Trying(Protocol):
@@ -63,21 +63,44 @@ class Intake:
     trying: Trying | None = None
 
     async def prepare(
-        self, caller: Caller, request: Inputs, model: str | None, key: str | None, now: float, *, strict: bool
+        self,
+        caller: Caller,
+        request: Inputs,
+        model: str | None,
+        key: str | None,
+        now: float,
+        *,
+        strict: bool,
+        fallback: bool = False,
+        again: Again | None = None,
     ) -> Task:
-        """A task with a new id, counted at its price.
+        """A task with a new id, counted at its price. With `fallback` it has the models to go on to.
 
         Raises every problem with the request at once, and `BudgetExceeded` for one that alone costs too much.
         """
-        task = (await self._draft(self.sources, caller, request, model, key=key, now=now, strict=strict)).task
-        cost = task.cost or Cost(estimated_usd=None, basis="no price was noted")
-        return task.model_copy(update={"counted_usd": self.budget.counts(cost)})
+        draft = await self._draft(
+            self.sources, caller, request, model, key=key, now=now, strict=strict, fallback=fallback, again=again
+        )
+        cost = draft.task.cost or Cost(estimated_usd=None, basis="no price was noted")
+        return draft.task.model_copy(update={"counted_usd": self.budget.counts(cost)})
 
-    async def rehearse(self, caller: Caller, request: Inputs, model: str | None, now: float, *, strict: bool) -> Draft:
+    async def rehearse(
+        self,
+        caller: Caller,
+        request: Inputs,
+        model: str | None,
+        now: float,
+        *,
+        strict: bool,
+        fallback: bool = False,
+        again: Again | None = None,
+    ) -> Draft:
         """The same checks, leaving nothing behind; what it costs is not held against the budget."""
         with tempfile.TemporaryDirectory(prefix="keyframe-mcp-") as folder:
             sources = self.sources if self.trying is None else self.trying(folder=Path(folder))
-            return await self._draft(sources, caller, request, model, key=None, now=now, strict=strict)
+            return await self._draft(
+                sources, caller, request, model, key=None, now=now, strict=strict, fallback=fallback, again=again
+            )
 
     async def _draft(
         self,
@@ -89,64 +112,55 @@ class Intake:
         key: str | None,
         now: float,
         strict: bool,
+        fallback: bool,
+        again: Again | None,
     ) -> Draft:
-        choice = self.choosing.choose(request, model, strict=strict, budget=self.budget)
-        listed = choice.listed
-        first = check(listed.id, listed.model, request, strict=strict)
-        found, unusable = await pictures_of(sources, caller, request, first, listed)
-        shapes = {name: (picture.width, picture.height) for name, (picture, _) in found.items()}
-        checked = check(listed.id, listed.model, request, strict=strict, shapes=shapes)
-        if problems := [*choice.problems, *checked.problems, *unusable]:
-            raise InvalidInput(problems=problems)
-        pictures = {wire_name: found[name][0] for name, wire_name in checked.pictures.items()}
-        wire = {name: value for name, value in checked.wire.items() if name not in pictures}
-        changed = (f"{name}: {note}" for name, (_, notes) in sorted(found.items()) for note in notes)
+        choice = self.choosing.choose(request, model, strict=strict, budget=self.budget, fallback=fallback)
+        earlier = NO_PICTURES if again is None else again.pictures
+        planning = Planning(sources, caller, request, strict=strict, earlier=earlier)
+        first = await planning.plan(choice.listed)
+        if problems := (*choice.problems, *first.problems):
+            raise InvalidInput(problems=problems if again is None else map(again.explained, problems))
+        listed, plan = choice.listed, first.plan
+        others = await alternatives(planning, choice)
+        lonely = (ALONE,) if fallback and not others else ()
+        told = () if again is None else again.told(plan, request)
+        parent = [] if again is None else [again.parent.id]  # asked for once more, it is not the earlier task
         task = Task(
             id=new_id(),
             owner=caller.owner,
             mode=request.mode,
-            model=listed.id,
-            provider=listed.provider_id,
+            model=plan.model,
+            provider=plan.provider,
             request=remembered(request),
-            wire=wire,
-            pictures=pictures,
-            request_hash=digest([listed.id, request.mode, wire, contents(pictures)]),
+            wire=plan.wire,
+            pictures=plan.pictures,
+            request_hash=digest([plan.model, request.mode, plan.wire, contents(plan.pictures), *parent]),
+            parent_id=None if again is None else again.parent.id,
             idempotency_key=key,
-            generative=listed.model.generative,
-            cost=listed.cost(checked.wire),
+            generative=plan.generative,
+            cost=plan.cost,
             counted_at=now,
-            warnings=(*checked.warnings, *changed, *choice.warnings, *plain_words(listed)),
+            alternatives=others,
+            plan_warnings=(*plan.warnings, *plain_words(listed)) if others else (),
+            warnings=(*plan.warnings, *choice.warnings, *plain_words(listed), *lonely, *told),
             created_at=now,
             updated_at=now,
         )
-        return Draft(task, choice.why, assumed(listed.model, request, checked.wire), quoting(listed.provider))
+        return Draft(task, choice.why, assumed(listed.model, request, first.checked.wire), quoting(listed.provider))
 
 
-async def pictures_of(
-    sources: Sources, caller: Caller, request: Inputs, checked: Checked, listed: Listed
-) -> tuple[dict[str, Fetched], list[Problem]]:
-    """Our copies of every picture of the request, fetched side by side, and what was wrong with the others."""
-    found: dict[str, Fetched] = {}
-    problems: list[Problem] = []
-    trouble: list[KeyframeError] = []
-    wanted = wanted_by(listed)
-
-    async def one(name: str) -> None:
-        try:
-            found[name] = await sources.picture(getattr(request, name), caller, wanted)
-            if listed.provider.pictures.by == "url" and found[name][0].url is None:
-                problems.append(Problem(name, f"{listed.provider.name} takes pictures only as public https URLs"))
-        except CallerError as error:
-            problems.append(Problem(name, str(error)))
-        except KeyframeError as error:
-            trouble.append(error)
-
-    async with anyio.create_task_group() as tasks:
-        for name in checked.pictures:
-            tasks.start_soon(one, name)
-    if trouble:
-        raise trouble[0]
-    return found, sorted(problems, key=lambda problem: problem.argument)
+async def alternatives(planning: Planning, choice: Choice) -> tuple[Plan, ...]:
+    """The plans of the first few other models that can make it. What is sent later is settled now."""
+    found: list[Plan] = []
+    for listed in choice.others:
+        if len(found) == MOST_ALTERNATIVES:
+            break
+        planned = await planning.plan(listed)
+        if not planned.problems:
+            words = (*planned.plan.warnings, *plain_words(listed))
+            found.append(planned.plan.model_copy(update={"warnings": words}))
+    return tuple(found)
 
 
 def assumed(model: Model, request: Inputs, wire: Mapping[str, object]) -> dict[str, object]:
@@ -171,11 +185,6 @@ def plain_words(listed: Listed) -> tuple[str, ...]:
     if listed.provider.experimental:
         return (f"{listed.provider.name} is experimental here: {listed.provider.experimental}",)
     return () if listed.model.generative else ("This is a preview drawn on this machine, not AI video.",)
-
-
-def wanted_by(listed: Listed) -> Wanted:
-    """The pictures a model takes."""
-    return Wanted(formats=listed.picture_formats, most_bytes=listed.provider.pictures.most_bytes)
 
 
 def remembered(request: Inputs) -> dict[str, Any]:

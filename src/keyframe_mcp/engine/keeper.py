@@ -10,13 +10,15 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from keyframe_mcp.engine.chronicle import Chronicle
 from keyframe_mcp.engine.kept import (
     End,
     Kept,
@@ -40,7 +42,7 @@ from keyframe_mcp.errors import (
     UnreadableVideo,
 )
 from keyframe_mcp.media import looks
-from keyframe_mcp.media.orders import CheckImage, ImageFacts, ProbeVideo, VideoFacts
+from keyframe_mcp.media.orders import CheckImage, ImageFacts, MarkFacts, ProbeVideo, VideoFacts
 from keyframe_mcp.media.unfinished import begin, flush, move, settle, unfinished
 from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.task import Output, Task
@@ -66,7 +68,9 @@ IDLE_SECONDS = 30.0
 CHECK_SECONDS = 300.0  # waiting for a place in the workshop counts
 AT_ONCE = 4  # several at a time: some providers delete results after ten minutes
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+AS_IT_CAME = MarkFacts(embedded=False)
 
+Facts = TypeVar("Facts", VideoFacts, ImageFacts, VideoFacts | ImageFacts)
 HeadersFor = Callable[[str], Mapping[str, str]]
 """The headers needed to download from a URL; they are sent to its host alone."""
 
@@ -90,7 +94,8 @@ class Keeper:
     """Brings results into `folder`. Those at file: URLs are moved, and taken from below `made_in` alone.
 
     With `copies=False` results stay where the provider has them, except those that nobody else could get: what was
-    made here, what came inside an answer, and what takes the provider's key.
+    made here, what came inside an answer, and what takes the provider's key. A `chronicle` writes beside and inside
+    each video how it came to be.
     """
 
     def __init__(
@@ -102,7 +107,9 @@ class Keeper:
         made_in: Path,
         copies: bool = True,
         clock: Callable[[], float] = time.time,
+        chronicle: Chronicle | None = None,
     ) -> None:
+        self._chronicle = chronicle
         self._folder = folder
         self._workshop = workshop
         self._fetch = fetch
@@ -122,52 +129,82 @@ class Keeper:
         plain `ProviderError` where no video can be had any more, the last one for what is too large.
         """
         ends: dict[int, End] = {}
+        notes: list[str] = []
         limit = anyio.CapacityLimiter(AT_ONCE)
 
         async def keep_one(number: int, url: str) -> None:
             async with limit:
                 try:
-                    ends[number] = await self._keep_one(task, name_of(task, number), url, headers_for)
+                    ends[number], marks = await self._keep_one(task, name_of(task, number), url, headers_for)
+                    notes.extend(await self._note(task, ends[number], marks))
                 except KeyframeError as error:
                     ends[number] = error
 
         async with anyio.create_task_group() as tasks:
             for number, url in enumerate(task.remote_outputs, 1):
                 tasks.start_soon(keep_one, number, url)
-        return conclude(task, [ends[number] for number in sorted(ends)])
+        kept = conclude(task, [ends[number] for number in sorted(ends)])
+        return replace(kept, warnings=(*kept.warnings, *notes))
 
-    async def _keep_one(self, task: Task, name: str, url: str, headers_for: HeadersFor) -> Output:
+    async def _keep_one(self, task: Task, name: str, url: str, headers_for: HeadersFor) -> tuple[Output, MarkFacts]:
         scheme = url.partition(":")[0].lower()
         if scheme == "file":
-            return await self._keep_made(name, local_path(url, self._made_in))
+            return await self._keep_made(task, name, local_path(url, self._made_in))
         if scheme in {"http", "https"}:
             headers = headers_for(url)
             if self._copies or headers:
                 return await self._keep_remote(task, name, url, headers)
-            return elsewhere(task, url)
+            return elsewhere(task, url), AS_IT_CAME
         raise UnexpectedReply(f"a result at {scheme[:20]}: cannot be copied")
 
-    async def _keep_made(self, name: str, made: Path) -> Output:
+    async def _keep_made(self, task: Task, name: str, made: Path) -> tuple[Output, MarkFacts]:
         """A video or picture that was made on this machine, or came inside the provider's answer."""
         if not await anyio.Path(made).exists() and (known := self._known(name)):
             # An earlier try moved the file and was stopped before it could say so.
-            return describe(known[0], await self._look_at(known[0]))
+            return await self._keep_known(task, known[0])
         facts = await self._look_at(made)
         kept = self._folder / (name + EXTENSIONS.get(facts.mime_type, ".mp4"))
-        await anyio.to_thread.run_sync(take_over, made, kept)
-        return describe(kept, facts)
+        marks = await self._mark(task, made, kept, facts)
+        await anyio.to_thread.run_sync(discard if marks.embedded else take_over, made, kept)
+        return describe(kept, sized(facts, kept)), marks
 
-    async def _keep_remote(self, task: Task, name: str, url: str, headers: Mapping[str, str]) -> Output:
+    async def _keep_known(self, task: Task, known: Path, url: str | None = None) -> tuple[Output, MarkFacts]:
+        """A file that an earlier try has put in place. Raises `UnreadableVideo`, `UnreadableImage`."""
+        facts = await self._check(known) if url else await self._look_at(known)
+        marks = await self._mark(task, known, known, facts)
+        return describe(known, sized(facts, known), url, expiry(task) if url else None), marks
+
+    async def _keep_remote(
+        self, task: Task, name: str, url: str, headers: Mapping[str, str]
+    ) -> tuple[Output, MarkFacts]:
         """A video or picture that is at the provider's, or was already brought here."""
         for known in self._known(name):
             with suppress(UnreadableVideo, UnreadableImage):
-                return describe(known, await self._check(known), url, expiry(task))
+                return await self._keep_known(task, known, url)
         with self._part(name) as partial:
             await self._download(task, url, headers, partial)
             facts = await self._accept(partial, url)
             kept = self._folder / (name + EXTENSIONS.get(facts.mime_type, ".mp4"))
-            await anyio.to_thread.run_sync(settle, partial, kept)
-        return describe(kept, facts, url, expiry(task))
+            marks = await self._mark(task, partial, kept, facts)
+            if not marks.embedded:
+                await anyio.to_thread.run_sync(settle, partial, kept)
+        return describe(kept, sized(facts, kept), url, expiry(task)), marks
+
+    async def _mark(self, task: Task, file: Path, kept: Path, facts: VideoFacts | ImageFacts) -> MarkFacts:
+        """Put a copy of a video that says how it came to be under its final name, where there can be one."""
+        if self._chronicle is None or isinstance(facts, ImageFacts):
+            return AS_IT_CAME
+        with self._part(kept.name) as marked:
+            marks = await self._chronicle.mark(task, file, marked)
+            if marks.embedded:
+                await anyio.to_thread.run_sync(put_under_its_name, marked, file, kept)
+        return marks
+
+    async def _note(self, task: Task, end: End, marks: MarkFacts) -> tuple[str, ...]:
+        """Write beside a video how it came to be. Warnings."""
+        if self._chronicle is None or not isinstance(end, Output) or end.file is None or end.duration is None:
+            return ()
+        return await self._chronicle.note(task, end, marks)
 
     def _known(self, name: str) -> list[Path]:
         """Files that an earlier try has put in place."""
@@ -222,6 +259,26 @@ class Keeper:
         if looks.is_picture(start):
             return await self._workshop.run(CheckImage(path=file), time_limit=CHECK_SECONDS)
         return await self._workshop.run(ProbeVideo(path=file), time_limit=CHECK_SECONDS)
+
+
+def sized(facts: Facts, kept: Path) -> Facts:
+    """Facts about a file that may have grown since."""
+    return facts.model_copy(update={"size_bytes": kept.stat().st_size})
+
+
+def put_under_its_name(marked: Path, file: Path, kept: Path) -> None:
+    """Give a file with its marks the final name; where nothing was left to add, that is the file itself."""
+    if marked.exists():
+        settle(marked, kept)
+    elif file != kept:
+        move(file, kept)
+
+
+def discard(made: Path, kept: Path) -> None:
+    """Remove what has a copy under its final name."""
+    if made != kept:
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
 
 
 def take_over(made: Path, kept: Path) -> None:

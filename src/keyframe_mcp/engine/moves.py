@@ -13,7 +13,7 @@ from keyframe_mcp.adapters.base import Adapter
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.bulletin import Bulletin
 from keyframe_mcp.errors import KeyframeError, ProviderBusy, ProviderError
-from keyframe_mcp.store import Full, Limits, Store
+from keyframe_mcp.store import Caps, Changes, Full, Limits, Store
 from keyframe_mcp.task import Status, Task
 
 
@@ -45,6 +45,13 @@ class Moves:
             self.bulletin.ring(task.id)
         return begun
 
+    async def switch(self, task: Task, of: Collection[Status], changes: Changes, caps: Caps) -> Task | None:
+        """Queue the task with another model. None when it had moved on. Raises `OverCap`."""
+        switched = await self.store.switch(task.id, of=of, attempt=task.attempt, changes=changes, caps=caps)
+        if switched is not None:
+            self.bulletin.ring(task.id)
+        return switched
+
     async def take(
         self, task: Task, remote_id: str, of: Collection[Status], changes: Mapping[str, object]
     ) -> Task | None:
@@ -70,7 +77,7 @@ class Moves:
 def discreet(task: Task) -> dict[str, object]:
     """The end of what was only needed to send the task, as a change to it: URLs of pictures may be signed."""
     pictures = {name: picture.model_copy(update={"url": None}) for name, picture in task.pictures.items()}
-    return {"pictures": pictures, "sent_pictures": {}}
+    return {"pictures": pictures, "sent_pictures": {}, "alternatives": ()}
 
 
 def uncharged(task: Task) -> dict[str, object]:

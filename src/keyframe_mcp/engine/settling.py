@@ -25,6 +25,7 @@ FORGOTTEN: Mapping[str, object] = {
     "cancel_requested": False,
     "progress": None,
     "looks": 0,
+    "alternatives": (),  # a person has agreed to pay for this model once more, and for no other
 }
 
 

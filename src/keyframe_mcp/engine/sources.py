@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -19,6 +20,7 @@ import anyio
 import anyio.to_thread
 
 from keyframe_mcp.engine.caller import Caller
+from keyframe_mcp.engine.finding import find_task
 from keyframe_mcp.engine.keeper import FetchResult
 from keyframe_mcp.engine.kept import said
 from keyframe_mcp.errors import InvalidInput, NotReady, OutputUnwritable, UnfetchableUrl
@@ -72,28 +74,50 @@ class Sources:
         self._workshop = workshop
         self._folder = folder
 
-    async def picture(self, text: str, caller: Caller, wanted: Wanted = ANY_PICTURE) -> tuple[Picture, tuple[str, ...]]:
-        """Our own copy of a picture, as it is wanted, and what was changed to make it so. Raises `InvalidInput`."""
+    async def picture(
+        self, text: str, caller: Caller, wanted: Wanted = ANY_PICTURE, earlier: Picture | None = None
+    ) -> tuple[Picture, tuple[str, ...]]:
+        """Our own copy of a picture, as it is wanted, and what was changed to make it so. Raises `InvalidInput`.
+
+        The `earlier` copy is taken for it, if there is one still.
+        """
+        if earlier is not None:
+            return await self._picture_again(text, caller, wanted, earlier)
         reference = self._admit(text, caller)
         with self._scratch() as scratch:
             copy = await self._bring_in(reference, scratch, caller)
-            facts, notes = await self._checked(copy, wanted), ()
-            if wanted.formats:
-                copy, notes = fitted(copy), facts.notes
-            kept, content = await anyio.to_thread.run_sync(self._adopt, copy, facts.mime_type.partition("/")[2])
+            picture, notes = await self._adopted(copy, wanted)
         url = reference.url if isinstance(reference, UrlReference) and not notes else None
-        return (
-            Picture(
-                file=str(kept),
-                content=content,
-                mime_type=facts.mime_type,
-                width=facts.width,
-                height=facts.height,
-                size_bytes=facts.size_bytes,
-                url=url,
-            ),
-            notes,
+        return picture.model_copy(update={"url": url}), notes
+
+    async def _picture_again(
+        self, text: str, caller: Caller, wanted: Wanted, earlier: Picture
+    ) -> tuple[Picture, tuple[str, ...]]:
+        """The copy an earlier task has sent; or what the reference names now, which may be another picture."""
+        with self._scratch() as scratch:
+            copy = scratch / "earlier"
+            if await anyio.to_thread.run_sync(is_copied, earlier, copy):
+                return await self._adopted(copy, wanted)
+        if text.lstrip().startswith("data:"):
+            raise InvalidInput("the copy that was sent then is gone, and its bytes came in that call; give it again")
+        picture, notes = await self.picture(text, caller, wanted)
+        return picture, (*notes, f"the copy that was sent then is gone, so {text} was read as it is now")
+
+    async def _adopted(self, copy: Path, wanted: Wanted) -> tuple[Picture, tuple[str, ...]]:
+        """A copy in the folder for scratch, made into one of ours."""
+        facts, notes = await self._checked(copy, wanted), ()
+        if wanted.formats:
+            copy, notes = fitted(copy), facts.notes
+        kept, content = await anyio.to_thread.run_sync(self._adopt, copy, facts.mime_type.partition("/")[2])
+        picture = Picture(
+            file=str(kept),
+            content=content,
+            mime_type=facts.mime_type,
+            width=facts.width,
+            height=facts.height,
+            size_bytes=facts.size_bytes,
         )
+        return picture, notes
 
     @asynccontextmanager
     async def video(self, text: str, caller: Caller) -> AsyncGenerator[Path]:
@@ -115,6 +139,11 @@ class Sources:
         """The frame a reference names, if it names one."""
         reference = parse(text)
         return reference.at if isinstance(reference, TaskReference) else None
+
+    async def task(self, text: str, caller: Caller) -> Task | None:
+        """The earlier task a reference names, if it names one."""
+        reference = self._admit(text, caller)
+        return await find_task(self._store, reference.task_id, caller) if isinstance(reference, TaskReference) else None
 
     def _admit(self, text: str, caller: Caller) -> Reference:
         reference = parse(text)
@@ -186,7 +215,7 @@ class Sources:
 
     async def _made(self, reference: TaskReference, caller: Caller) -> Output:
         """The video of an earlier task: a file that is here, or what was left with the provider on purpose."""
-        task = await self._store.get(reference.task_id, caller.owner)
+        task = await find_task(self._store, reference.task_id, caller)
         if task.status is not Status.SUCCEEDED:
             raise NotReady(unfinished_text(task))
         made = next((output for output in task.outputs if output.file or output.kept is False), Output())
@@ -204,6 +233,16 @@ class Sources:
             raise InvalidInput(left_text(reference.task_id, made, error)) from None
         await self._workshop.run(ProbeVideo(path=copy), time_limit=60)  # half of it has another last frame
         return copy
+
+
+def is_copied(earlier: Picture, to: Path) -> bool:
+    """Copy a picture that was kept, if it is there and still what it was."""
+    try:
+        shutil.copyfile(earlier.file, to)
+    except OSError:
+        return False
+    with to.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest() == earlier.content
 
 
 def fitted(copy: Path) -> Path:

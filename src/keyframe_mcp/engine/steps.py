@@ -11,6 +11,7 @@ from keyframe_mcp.adapters.base import Adapter
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.bulletin import Bulletin
 from keyframe_mcp.engine.circuit import Circuits, Watched
+from keyframe_mcp.engine.fallback import Fallback
 from keyframe_mcp.engine.following import Following
 from keyframe_mcp.engine.keeper import Keeper
 from keyframe_mcp.engine.moves import Moves
@@ -74,6 +75,8 @@ class Steps:
         watched = Watched(adapter, circuit, self.clock, self.pace, name)
         try:
             if self._asks(task) and (wait := watched.wait()):
+                if await self._went_on(task, watched, moves):
+                    return 0
                 await self._left_alone(task, watched, moves)
                 return self._spread(wait, task.status)
             return await step(task, watched)
@@ -89,6 +92,13 @@ class Steps:
                 return task.looks < len(self.pace.looks)
             case status:
                 return status is Status.RUNNING
+
+    async def _went_on(self, task: Task, watched: Watched, moves: Moves) -> bool:
+        """Whether a task that would have to wait for its provider has another to go on to."""
+        if task.status is not Status.QUEUED or not task.alternatives:
+            return False
+        fallback = Fallback(moves, self.rules.budget, self.clock)
+        return await fallback.left(task, ProviderUnavailable(watched.why))
 
     async def _left_alone(self, task: Task, watched: Watched, moves: Moves) -> None:
         """Say why the task waits. What an unknown one says is worth more than that."""

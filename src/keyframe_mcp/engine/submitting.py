@@ -12,6 +12,7 @@ from keyframe_mcp.adapters.base import Accepted, Adapter, Job
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.budget import NO_BUDGET, Budget
 from keyframe_mcp.engine.doubts import doubtful, uncertain
+from keyframe_mcp.engine.fallback import DEFINITE, Fallback
 from keyframe_mcp.engine.keeper import Keeper
 from keyframe_mcp.engine.moves import Moves, trace_of, uncharged, waiting
 from keyframe_mcp.engine.pace import Pace
@@ -125,12 +126,17 @@ class Submitting:
                 await self.keeper.require_room()
             job = await self._job(task, adapter)
         except (ProviderBusy, ProviderUnavailable, OutputUnwritable) as error:
+            if await self._fallback.left(task, error):
+                return 0
             await self.moves.note(task, failure=Failure.of(error))
             return waiting(error, self.pace.busy)
         except KeyframeError as error:
-            await self._fail(task, {Status.QUEUED}, error)
-            return None
+            return await self._fallback.refused(task, {Status.QUEUED}, error)
         return await self._submit(task, job, adapter)
+
+    @property
+    def _fallback(self) -> Fallback:
+        return Fallback(self.moves, self.rules.budget, self.clock)
 
     async def _fail(self, task: Task, of: frozenset[Status] | set[Status], error: KeyframeError) -> None:
         """It was refused, so it costs nothing."""
@@ -155,7 +161,7 @@ class Submitting:
         model = self.catalog.find(task.model).model
         wire = await self.pictures.wire(task, adapter)
         job = Job(task_id=task.id, attempt=0, model=model.remote, version=model.version, mode=task.mode, wire=wire)
-        if task.attempt == 0 and (usd := await adapter.quote(job)) is not None:
+        if task.attempt == task.planned_at and (usd := await adapter.quote(job)) is not None:
             basis = f"quoted by {task.provider} for this request"
             await self._price(task, Cost(estimated_usd=usd, basis=basis))
         return job
@@ -182,21 +188,29 @@ class Submitting:
         try:
             accepted = await adapter.submit(job)
         except (ProviderBusy, ProviderUnavailable) as error:
-            # Proof that nothing was sent: the same task waits its turn again.
-            await self.moves.move(task, open_states, Status.QUEUED, failure=Failure.of(error), **trace_of(error))
-            return waiting(error, self.pace.busy)
+            return await self._unsent(task, open_states, error)
         except (SubmissionUncertain, UnexpectedReply) as error:
             return await self._doubt(task, uncertain(error))
-        except KeyframeError as error:
-            await self._fail(task, open_states, error)
+        except DEFINITE as error:
+            again = await self._fallback.refused(task, open_states, error)
             if isinstance(error, ProviderRefused):
                 await self.pictures.forget(task, adapter)
+            return again
+        except KeyframeError as error:
+            await self._fail(task, open_states, error)
             return None
         except Exception:
             log.exception("submitting %s broke; whether it was sent is not known", task.id)
             return await self._doubt(task, SubmissionUncertain())
         await self._remember(task, accepted)
         return await self.polling.first(task, adapter)
+
+    async def _unsent(self, task: Task, of: set[Status], error: ProviderBusy | ProviderUnavailable) -> float:
+        """Proof that nothing was sent: the same task goes on to another provider, or waits its turn again."""
+        if await self._fallback.left(task, error):
+            return 0
+        await self.moves.move(task, of, Status.QUEUED, failure=Failure.of(error), **trace_of(error))
+        return waiting(error, self.pace.busy)
 
     async def _doubt(self, task: Task, error: SubmissionUncertain) -> float:
         """Nobody can tell whether there is a job."""

@@ -31,6 +31,7 @@ WORK: Mapping[str, str] = MappingProxyType(
         "ExtractFrame": "keyframe_mcp.media.video:extract",
         "MakeSheet": "keyframe_mcp.media.sheet:make",
         "JoinVideos": "keyframe_mcp.media.join:join",
+        "MarkVideo": "keyframe_mcp.media.marking:mark",
         "RenderVideo": "keyframe_mcp.media.render:render",
     }
 )

@@ -150,7 +150,7 @@ def _read_start(path: Path) -> bytes:
 
 def _what_it_is(start: bytes) -> str:
     if start.startswith(_PICTURES) or start[8:12] == b"WEBP":
-        return "this is a picture, not a video"
+        return "this is a picture, not a video; a generate tool makes one of it (image, first_image or last_image)"
     if all(byte in _TEXT for byte in start):
         return f"this is a text, a playlist or a web page, not a video; {_WHAT_WORKS}"
     return f"this is not a video in a known format; {_WHAT_WORKS}"

@@ -1,28 +1,29 @@
 """Videos played one after another, made one.
 
-The picture is copied untouched when all streams agree, and encoded again when they do not. Sound is always encoded
-again: AAC cut at a joint would drift from its picture by up to a block each time.
+The picture is copied untouched when all streams agree, and encoded again when they do not, or dissolve. Sound is
+always encoded again: AAC cut at a joint would drift from its picture by up to a block each time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import av
 import numpy as np
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from PIL import Image
 
 from keyframe_mcp.errors import InvalidInput, Problem, UnreadableVideo
-from keyframe_mcp.media import encode, sound, video
+from keyframe_mcp.media import crossfade, encode, sound, video
 from keyframe_mcp.media.containers import opened
-from keyframe_mcp.media.orders import JoinFacts, JoinVideos
+from keyframe_mcp.media.orders import JoinFacts, JoinMethod, JoinVideos
 from keyframe_mcp.media.unfinished import put_in_place
 from keyframe_mcp.media.video import Survey
 
@@ -61,26 +62,83 @@ class _Unlike(Exception):
 
 
 def join(order: JoinVideos) -> JoinFacts:
-    """Join two or more videos. Raises `UnreadableVideo` naming the one that is bad."""
+    """Join two or more videos. Raises `UnreadableVideo` naming the one that is bad, and `InvalidInput`."""
     if len(order.paths) < 2:
-        raise InvalidInput(problems=[Problem("paths", "give two or more videos to join")])
+        raise InvalidInput(problems=[Problem("sources", "give two or more videos to join")])
     clips = [_look_at(path, place, len(order.paths)) for place, path in enumerate(order.paths, start=1)]
     total = float(sum(clip.duration for clip in clips))
     if total > MAX_SECONDS:
         too_long = f"together they last {total:.0f} s; join at most {MAX_SECONDS} s at a time"
-        raise InvalidInput(problems=[Problem("paths", too_long)])
-    repeats = _repeats(clips)
-    method: Literal["stream_copy", "re_encode"] = "stream_copy"
-    try:
-        _copy(clips, order.to)
-        notes = [f"{clips[place].name} begins with the frame before it; copying keeps both" for place in repeats]
-    except (_Unlike, FFmpegError):
-        method = "re_encode"
-        clips = [_without_first_frame(clip) if place in repeats else clip for place, clip in enumerate(clips)]
-        notes = [f"{clips[place].name} began with the frame before it; it is shown once" for place in repeats]
-        notes += _encode(clips, order.to)
+        raise InvalidInput(problems=[Problem("sources", too_long)])
+    method, notes = _dissolve(clips, order) if order.crossfade else _cut(clips, order)
     notes += _notes_on_sound(clips)
     return JoinFacts(path=order.to, method=method, video=video.survey(order.to).facts(), notes=tuple(notes))
+
+
+def _cut(clips: Sequence[Clip], order: JoinVideos) -> tuple[JoinMethod, list[str]]:
+    """Play the clips without a transition, copied where that can be."""
+    repeats = _repeats(clips)
+    try:
+        _copy(clips, order.to)
+    except (_Unlike, FFmpegError):
+        clips = [_without_first_frame(clip) if place in repeats else clip for place, clip in enumerate(clips)]
+        notes = [f"{clips[place].name} began with the frame before it; it is shown once" for place in repeats]
+        return "re_encode", notes + _encode(clips, order.to)
+    return "stream_copy", [
+        f"{clips[place].name} begins with the frame before it; copying keeps both" for place in repeats
+    ]
+
+
+def _dissolve(clips: Sequence[Clip], order: JoinVideos) -> tuple[JoinMethod, list[str]]:
+    """Let each clip turn into the next. A frame shown on both sides of a joint melts into itself: none is dropped."""
+    fade = Fraction(order.crossfade).limit_denominator(1000)
+    width, height, rate = _shape(clips[0].known)
+    shots = [crossfade.Shot(clip.name, clip.duration) for clip in clips]
+    crossfade.require_possible(shots, fade, rate)
+    seen, heard = (crossfade.stretches(shots, fade, each) for each in (rate, Fraction(sound.RATE)))
+    film = _Film(clips, fade, width, height, rate)
+    pictures, sounds = crossfade.frames(seen, film.play, (width, height)), crossfade.blocks(heard, film.play_sound)
+    with encode.open_encoder(order.to, width=width, height=height, fps=rate, frames=seen[-1].end) as encoder:
+        _write(encoder, pictures, sounds if any(clip.known.has_audio for clip in clips) else None)
+    return "crossfade", _notes_on_changes(clips, rate)
+
+
+@dataclass(frozen=True)
+class _Film:
+    """Clips that overlap, and the size and rate they are brought to."""
+
+    clips: Sequence[Clip]
+    fade: Fraction
+    width: int
+    height: int
+    rate: Fraction
+
+    def play(self, shot: int, start: int, end: int) -> Iterator[VideoFrame]:
+        """The frames of one clip, from one frame of the film to another."""
+        since = sum((clip.duration - self.fade for clip in self.clips[:shot]), Fraction(0))
+        times = [Fraction(place) / self.rate - since for place in range(start, end)]
+        for frame in _frames_of(self.clips[shot], times, self.rate):
+            yield _fitted(frame, self.width, self.height)
+
+    def play_sound(self, shot: int, start: int, end: int) -> Iterator[AudioFrame]:
+        """The sound of one clip, from one sample of the film to another."""
+        clip = self.clips[shot]
+        yield from sound.blocks(clip.path, clip.start_second, end - start, start)
+
+
+def _write(
+    encoder: encode.Encoder,
+    pictures: Iterable[Iterable[VideoFrame]],
+    sounds: Iterator[Iterable[AudioFrame]] | None,
+) -> None:
+    """Picture and sound, stretch by stretch, so that neither runs far ahead of the other."""
+    track = encoder.add_audio(sound.RATE, sound.LAYOUT) if sounds else None
+    for frames in pictures:
+        for frame in frames:
+            encoder.write(frame)
+        if track and sounds:
+            for block in next(sounds):
+                track.write(block)
 
 
 def _look_at(path: Path, place: int, count: int) -> Clip:
@@ -182,9 +240,7 @@ def _write_sound(clip: Clip, track: encode.AudioTrack | None, since: Fraction) -
 
 def _encode(clips: Sequence[Clip], to: Path) -> list[str]:
     """Encode all clips at the size and rate of the first; the notes say which were changed."""
-    first = clips[0].known
-    width, height = (max(2, side // 2 * 2) for side in (first.width, first.height))
-    rate = min(max(first.rate, Fraction(1)), Fraction(120)).limit_denominator(1001)
+    width, height, rate = _shape(clips[0].known)
     ends = _ends(clips, rate)
     with encode.open_encoder(to, width=width, height=height, fps=rate, frames=ends[-1]) as encoder:
         track = None
@@ -198,6 +254,12 @@ def _encode(clips: Sequence[Clip], to: Path) -> list[str]:
             _write_sound(clip, track, since)
             since += clip.duration
     return _notes_on_changes(clips, rate)
+
+
+def _shape(first: Survey) -> tuple[int, int, Fraction]:
+    """Width, height and frames a second of a film that begins with this video, as H.264 takes them."""
+    width, height = (max(2, side // 2 * 2) for side in (first.width, first.height))
+    return width, height, min(max(first.rate, Fraction(1)), Fraction(120)).limit_denominator(1001)
 
 
 def _ends(clips: Sequence[Clip], rate: Fraction) -> list[int]:

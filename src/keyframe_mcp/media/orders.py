@@ -67,6 +67,36 @@ class Cell(_Record):
     at: float
 
 
+Fit = Literal["scaled", "cropped", "stretched", "letterboxed"]
+"""How a given picture was brought to the size of a video; scaled where their shapes agree."""
+
+Likeness = Literal["same", "near", "recoloured", "related", "other"]
+"""How alike a given picture and a delivered frame are; `comparing` says from which figures on."""
+
+SheetSize = Literal["full", "small", "tiny"]
+"""How large a contact sheet is."""
+
+End = Literal["first", "last"]
+"""Which frame of a video."""
+
+
+class Given(_Record):
+    """A picture a video was asked to begin or to end with."""
+
+    end: End
+    path: Path
+
+
+class Comparison(_Record):
+    """A delivered frame beside the picture given for it. `psnr` is in dB, None where nothing differs; `ssim` is 0-1."""
+
+    end: End
+    psnr: float | None
+    ssim: float
+    likeness: Likeness
+    fit: Fit
+
+
 class SheetFacts(_Record):
     """A contact sheet, saved as JPEG."""
 
@@ -76,15 +106,29 @@ class SheetFacts(_Record):
     size_bytes: int
     cells: tuple[Cell, ...]
     video: VideoFacts
+    comparisons: tuple[Comparison, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """Why a given picture was not compared."""
+
+
+JoinMethod = Literal["stream_copy", "re_encode", "crossfade"]
+"""How videos were made one; only the first leaves every picture as it was."""
 
 
 class JoinFacts(_Record):
     """Several videos made into one."""
 
     path: Path
-    method: Literal["stream_copy", "re_encode"]
+    method: JoinMethod
     video: VideoFacts
     notes: tuple[str, ...] = ()
+
+
+class MarkFacts(_Record):
+    """Whether a video has the tags in it, and why not."""
+
+    embedded: bool
+    reason: str = ""
 
 
 class RenderFacts(_Record):
@@ -133,20 +177,37 @@ class ExtractFrame(Order[FrameFacts]):
 
 
 class MakeSheet(Order[SheetFacts]):
-    """Save a contact sheet: numbered, timed frames, always with the first and the last."""
+    """Save a contact sheet: numbered, timed frames, always with the first and the last.
+
+    Under them, each of the `given` pictures beside the frame it was given for.
+    """
 
     path: Path
     to: Path
     cells: int | None = Field(default=None, ge=1, le=25)
     longest_side: int = Field(default=1456, ge=256, le=1568)
     max_bytes: int = 300_000
+    given: tuple[Given, ...] = Field(default=(), max_length=2)
 
 
 class JoinVideos(Order[JoinFacts]):
-    """Play videos one after another: copied when their streams agree, else re-encoded. Audio is kept."""
+    """Play videos one after another: copied when their streams agree, else re-encoded. Audio is kept.
+
+    With `crossfade` seconds, each dissolves into the next for that long, and all are encoded again.
+    """
 
     paths: tuple[Path, ...]
     to: Path
+    crossfade: float = Field(default=0, ge=0, allow_inf_nan=False)
+
+
+class MarkVideo(Order[MarkFacts]):
+    """Save a copy of an MP4 with tags in it; nothing is saved where it has them already, or is better left alone."""
+
+    path: Path
+    to: Path
+    tags: dict[str, str]
+    """`title`, `comment`, `description` and `software`; the comment is what the file is known by."""
 
 
 class RenderVideo(Order[RenderFacts]):

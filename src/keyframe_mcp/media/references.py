@@ -13,7 +13,12 @@ from keyframe_mcp.errors import InvalidInput
 
 At = float | Literal["first", "last"]
 
-TASK = re.compile(r"^(?:task:)?(?P<id>kf_[a-z2-7]{26})(?:#(?P<end>first|last)|@(?P<second>[0-9.]+))?$")
+# Behind the prefix any word passes for an id: whoever looks the task up can say which one was meant.
+TASK = re.compile(
+    r"^(?:(?:task:|keyframe://tasks/)(?P<named>[\w-]{1,80})|(?P<bare>kf_[a-z2-7]{26}))"
+    r"(?:#(?P<end>first|last)|@(?P<second>[0-9.]+))?$",
+    re.ASCII,
+)
 OUTPUT = re.compile(
     r"^output:(?P<name>(?:kf_[a-z2-7]{26}(?:-\d+)?|frame-[0-9a-f]{16})\.(?:mp4|webm|mov|mkv|avi|ts|gif|png|jpg|webp|avif))$"
 )
@@ -63,8 +68,8 @@ def parse(text: str) -> Reference:
     """Tell the kinds apart. Raises `InvalidInput` for what is none of them."""
     text = text.strip()
     if match := TASK.match(text):
-        return TaskReference(match["id"], moment(match["end"], match["second"]))
-    if text.startswith("task:"):
+        return TaskReference(match["named"] or match["bare"], moment(match["end"], match["second"]))
+    if text.startswith(("task:", "keyframe://tasks/")):
         raise InvalidInput(
             f"{text!r} is not a task reference; write task:<id> (its last frame), task:<id>#first or task:<id>@2.5"
         )
@@ -75,11 +80,18 @@ def parse(text: str) -> Reference:
     if text.lower().startswith(("https:", "http:")):
         return UrlReference(text)
     if SCHEME.match(text) and not re.match(r"^[A-Za-z]:[\\/]", text):
-        kind = text.partition(":")[0]
-        raise InvalidInput(f"{kind}: is not accepted; give a path, an https URL or task:<id>")
+        raise InvalidInput(strange(text))
     if not text:
         raise InvalidInput("it is empty; give a path, an https URL or task:<id>")
     return PathReference(text)
+
+
+def strange(text: str) -> str:
+    """Why something like a URL is none that is taken."""
+    kind = text.partition(":")[0]
+    if kind == "output":
+        return f"{text[:80]!r} names no result; write output:<name> just as a result's `reference` has it"
+    return f"{kind}: is not accepted; give a path, an https URL or task:<id>"
 
 
 def data_content(text: str) -> bytes:

@@ -16,9 +16,9 @@ from keyframe_mcp.media.containers import BROKEN_OFF, Video, opened, rational
 
 RATE = 48_000
 LAYOUT = "stereo"
+CHANNELS = 2
+LONGEST_BLOCK = 1 << 15
 
-_CHANNELS = 2
-_LONGEST_BLOCK = 1 << 15
 _JITTER = RATE // 50  # time stamps of sound that runs on are rounded; only larger steps are gaps
 
 Samples = npt.NDArray[np.float32]
@@ -39,11 +39,20 @@ def blocks(path: Path, start: Fraction, samples: int, stamp: int) -> Iterator[Au
             skipped = max(0, written - position)
         part = heard[:, skipped : skipped + samples - written]
         if part.shape[1]:
-            yield _block(part, stamp + written)
+            yield as_frame(part, stamp + written)
             written += part.shape[1]
         if written >= samples:
             return
     yield from _silence(samples - written, stamp + written)
+
+
+def as_frame(samples: Samples, stamp: int) -> AudioFrame:
+    """Samples as a frame that can be encoded; `stamp` is its place in samples."""
+    made = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=LAYOUT)
+    made.sample_rate = RATE
+    made.pts = stamp
+    made.time_base = Fraction(1, RATE)
+    return made
 
 
 def _heard(path: Path, start: Fraction) -> Iterator[tuple[int, Samples]]:
@@ -66,14 +75,6 @@ def _resampled(video: Video) -> Iterator[AudioFrame]:
 
 
 def _silence(samples: int, stamp: int) -> Iterator[AudioFrame]:
-    for done in range(0, max(0, samples), _LONGEST_BLOCK):
-        length = min(_LONGEST_BLOCK, samples - done)
-        yield _block(np.zeros((_CHANNELS, length), dtype=np.float32), stamp + done)
-
-
-def _block(samples: Samples, stamp: int) -> AudioFrame:
-    block = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout=LAYOUT)
-    block.sample_rate = RATE
-    block.pts = stamp
-    block.time_base = Fraction(1, RATE)
-    return block
+    for done in range(0, max(0, samples), LONGEST_BLOCK):
+        length = min(LONGEST_BLOCK, samples - done)
+        yield as_frame(np.zeros((CHANNELS, length), dtype=np.float32), stamp + done)

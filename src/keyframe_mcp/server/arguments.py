@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from keyframe_mcp.media.orders import SheetSize
 from keyframe_mcp.task import Inputs, Mode, Number, Status, Whole, no_switch
 
 Picture = Annotated[str, Field(description="Path, https URL or task:<id> (last frame; #first, @seconds)")]
@@ -31,7 +32,7 @@ class Generation(Arguments):
 
     model: str | None = Field(None, description="provider/model")
     duration: Number | None = Field(None, description="Seconds")
-    resolution: str | None = Field(None, description="e.g. 720p")
+    resolution: str | None = None
     aspect_ratio: str | None = Field(None, description="e.g. 9:16")
     negative_prompt: str | None = None
     seed: Whole | None = None
@@ -39,9 +40,10 @@ class Generation(Arguments):
     guidance_scale: Number | None = None
     num_outputs: Whole | None = None
     options: dict[str, Any] | None = Field(None, description="Model's own inputs")
-    strict: bool = Field(True, description="false: drop unsupported inputs")  # noqa: FBT003 - a field
+    strict: bool = True
     idempotency_key: str | None = Field(None, description="Same on a retry, new for a new video", max_length=200)
-    dry_run: bool = Field(False, description="Only check and price")  # noqa: FBT003 - a field
+    fallback: bool = False
+    dry_run: bool = False
     wait_seconds: Number = Field(0, ge=0, le=45)
 
     def request(self, mode: Mode) -> Inputs:
@@ -78,12 +80,22 @@ class GenerateAnimation(Generation):
     prompt_end: str
 
 
+class Regenerate(Arguments):
+    """An earlier task, and what shall be different."""
+
+    task_id: str
+    overrides: dict[str, Any] | None = Field(None, description="As in generate tools; null removes")
+    idempotency_key: str | None = Field(None, max_length=200)
+    dry_run: bool = False
+    wait_seconds: Number = Field(0, ge=0, le=45)
+
+
 class GetTask(Arguments):
     """One task or several."""
 
     task_id: str | None = None
     task_ids: list[str] | None = Field(None, max_length=50)
-    wait_seconds: Number = Field(0, ge=0, le=45, description="Wait for the end")
+    wait_seconds: Number = Field(0, ge=0, le=45)
 
 
 class CancelTask(Arguments):
@@ -105,6 +117,12 @@ class ListModels(Arguments):
     mode: Mode | None = None
     query: str | None = None
     model: str | None = Field(None, description="One, with every input")
+    duration: Number | None = None
+    resolution: str | None = None
+    aspect_ratio: str | None = None
+    provider: str | None = None
+    max_price_usd: Number | None = Field(None, allow_inf_nan=False)
+    sort: Annotated[Literal["price"] | None, WithJsonSchema({"type": "string", "enum": ["price"]})] = None
 
 
 class ViewVideo(Arguments):
@@ -112,7 +130,7 @@ class ViewVideo(Arguments):
 
     source: str = Field(description=Video)
     cells: Annotated[int, Field(ge=1, le=25), BeforeValidator(no_switch)] | None = None
-    small: bool = Field(False, description="Fewer pixels")  # noqa: FBT003 - a field
+    size: SheetSize | None = None
 
 
 class ExtractFrame(Arguments):
@@ -128,3 +146,4 @@ class JoinVideos(Arguments):
     """Which videos, in which order."""
 
     sources: list[str] = Field(description=f"In order, each {Video}")
+    crossfade_seconds: Number = Field(0, ge=0, allow_inf_nan=False)

@@ -11,7 +11,7 @@ from keyframe_mcp.engine.budget import Budget, dollars
 from keyframe_mcp.errors import BudgetExceeded
 from keyframe_mcp.media.references import shortened
 from keyframe_mcp.server.views import View
-from keyframe_mcp.task import Cost, Mode, Picture
+from keyframe_mcp.task import Cost, Mode, Picture, Plan
 
 NO_LIMIT = "No spending limit is set."
 
@@ -49,6 +49,21 @@ class BudgetView(View):
         )
 
 
+class AlternativeView(View):
+    """A model a task goes on to when those before it refuse and charge nothing, and its price in US dollars."""
+
+    model: str
+    estimated_usd: float | None = None
+    basis: str
+    warnings: list[str] | None = None
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """One plan. What would be sent is left out: it is the same request in other words."""
+        cost, warnings = plan.cost, list(plan.warnings) or None
+        return cls(model=plan.model, estimated_usd=cost.estimated_usd, basis=cost.basis, warnings=warnings)
+
+
 class DryRunView(View):
     """What a call would do. `wire` is the request in the model's own words, `assumed` what holds without being asked.
 
@@ -66,6 +81,7 @@ class DryRunView(View):
     cost: Cost | None = None
     quote: str | None = None
     budget: BudgetView | None = None
+    alternatives: list[AlternativeView] | None = None
     warnings: list[str] | None = None
     generative: bool
 
@@ -87,6 +103,7 @@ class DryRunView(View):
             cost=task.cost,
             quote=quoted(rehearsal.draft.quoted_by, budget),
             budget=BudgetView.of(rehearsal, budget),
+            alternatives=[AlternativeView.of(plan) for plan in task.alternatives] or None,
             warnings=list(task.warnings) or None,
             generative=task.generative,
         )
@@ -99,6 +116,8 @@ def rehearsed(view: DryRunView) -> str:
     if refusal is not None:
         return f"Refused: {refusal}. Dry run of {view.model} ({view.why}): nothing was written or sent."
     made = f"Dry run: {view.model} would make it {priced(view)} ({view.why})."
+    if view.alternatives:
+        made += f" If it refuses: {', then '.join(each.model for each in view.alternatives)}."
     return f"{made}{limit} Nothing was written or sent."
 
 

@@ -9,6 +9,7 @@ from keyframe_mcp.server.views import View
 class FrameView(View):
     """A frame, saved."""
 
+    said = ("file", "at")
     file: str
     reference: str
     width: int
@@ -29,6 +30,7 @@ class FrameView(View):
 class JoinView(View):
     """A joined video."""
 
+    said = ("file", "duration")
     file: str
     reference: str
     method: str

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from keyframe_mcp.catalog import Listed, prices, sizes
 from keyframe_mcp.catalog.inputs import Confidence, Input
 from keyframe_mcp.catalog.models import Model
+from keyframe_mcp.catalog.searching import Judged, Wish
 from keyframe_mcp.server.views import View
 from keyframe_mcp.task import Mode
 
@@ -39,14 +40,19 @@ class InputView(View):
 
 
 class ModelView(View):
-    """One model. `inputs` is a summary, or a table when the model was asked for by name."""
+    """One model. `inputs` is a summary, or a table when the model was asked for by name.
+
+    `price_usd` is what the video costs that was asked for, `price` then what that figure rests on. What was asked for
+    is left out of a summary: the modes, where there is one, and the inputs that were said.
+    """
 
     model: str
     title: str
-    modes: list[Mode]
+    modes: list[Mode] | None = None
     generative: bool
     configured: bool
     price: str
+    price_usd: float | None = None
     inputs: str | dict[str, InputView]
     options: dict[str, InputView] | None = None
     other_options: str | None = None
@@ -63,9 +69,10 @@ class ModelView(View):
 
 
 class ModelsView(View):
-    """Models that fit."""
+    """Models that fit, or what keeps the nearest ones."""
 
     models: list[ModelView]
+    nearest: list[str] | None = None
     next_step: str
 
 
@@ -85,6 +92,21 @@ def short_view(listed: Listed, *, configured: bool) -> ModelView:
         configured=configured,
         price=prices.in_short(model.prices),
         inputs=summary(model),
+    )
+
+
+def judged_view(judged: Judged, wish: Wish, *, configured: bool) -> ModelView:
+    """A line to choose by, of a model that can make the video that was asked for."""
+    listed, usd = judged.listed, judged.cost.estimated_usd
+    view = short_view(listed, configured=configured)
+    basis = judged.cost.basis.removeprefix("estimate: ")
+    return view.model_copy(
+        update={
+            "modes": sorted(judged.modes) if wish.mode is None else None,
+            "price": basis if usd is not None else "price unknown" + f": {basis}" * basis.startswith("$"),
+            "price_usd": usd,
+            "inputs": summary(listed.model, wish.mode, wish.said),
+        }
     )
 
 
@@ -119,12 +141,17 @@ def is_picky(model: Model) -> bool:
     return len({frozenset(ratios) for ratios in model.sizes.values()}) > 1
 
 
-def summary(model: Model) -> str:
-    """The inputs in a line: those to give starred, with what they accept and, if it is not every one, their mode."""
-    used = {name: spec for name, spec in model.inputs.items() if spec.unused is None}
+def summary(model: Model, mode: Mode | None = None, said: Collection[str] = ()) -> str:
+    """The inputs in a line: those to give starred, with what they accept and, if it is not every one, their mode.
+
+    Of one mode, where one is given; without those that were said.
+    """
+    inputs = model.inputs if mode is None else model.inputs_for(mode)
+    used = {name: spec for name, spec in inputs.items() if spec.unused is None and name not in said}
     stars = {True: "*", False: ""}
     return ", ".join(
-        name + stars[model.needs(name, spec)] + limits(spec) + belongs(spec) for name, spec in used.items()
+        name + stars[model.needs(name, spec)] + limits(spec) + (belongs(spec) if mode is None else "")
+        for name, spec in used.items()
     )
 
 

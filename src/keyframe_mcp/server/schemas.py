@@ -24,6 +24,13 @@ def input_schema(model: type[BaseModel]) -> Schema:
     return closed | ({"required": required} if required else {})
 
 
+RARE = (
+    *("engine", "confidence", "native_status", "trace_id", "inference_seconds", "created_at", "updated_at"),
+    *("kept", "mime_type", "size_bytes", "fps"),
+)
+"""Fields of results that are read by people and programs that have seen them, and not planned with."""
+
+
 def output_schema(model: type[BaseModel], only: Sequence[str] = (), also: type[BaseModel] | None = None) -> Schema:
     """What a tool gives: types and names, enough to use a result without having seen one.
 
@@ -86,7 +93,7 @@ def lean(node: Schema) -> Schema:
     """A node with its types and names only."""
     cut = {key: value for key, value in node.items() if key in KEPT_OF_OUTPUT}
     if "properties" in cut:
-        cut["properties"] = {name: lean(each) for name, each in cut["properties"].items()}
+        cut["properties"] = {name: lean(each) for name, each in cut["properties"].items() if name not in RARE}
     if "items" in cut and "properties" in (items := lean(cut.pop("items"))):
         cut["items"] = items
     return cut

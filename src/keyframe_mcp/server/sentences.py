@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
-from keyframe_mcp.media.orders import SheetFacts
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from keyframe_mcp.media.orders import Comparison, Fit, Likeness, SheetFacts
 from keyframe_mcp.task import Status, Task
+
+VERDICTS: Mapping[Likeness, str] = MappingProxyType(
+    {
+        "same": "the given picture, recompressed at most",
+        "near": "nearly the given picture: slightly moved, enlarged, blurred or redrawn",
+        "recoloured": "the given picture in other colours or brightness",
+        "related": "only roughly the given picture: moved, reframed or redrawn",
+        "other": "a different picture",
+    }
+)
+FITS: Mapping[Fit, str] = MappingProxyType(
+    {
+        "scaled": "",
+        "cropped": ", the given picture cropped to the video's shape",
+        "stretched": ", the given picture stretched to the video's shape",
+        "letterboxed": ", the given picture with bars around it",
+    }
+)
 
 
 def share(task: Task) -> float:
     """How much of a task is done, 0 to 1."""
-    return 1.0 if task.status.is_settled else task.progress or 0.0
+    return 1.0 if task.status.is_settled else min(task.progress or 0.0, 0.99)  # a file is still to come
 
 
-def heading(task: Task) -> str:
-    """A task in a few words, for a progress line."""
-    percent = f" {task.progress:.0%}" if task.progress is not None and not task.status.is_settled else ""
-    return f"{task.mode} {task.model}: {task.native_status or task.status}{percent}"
+def heading(task: Task, now: float) -> str:
+    """A task in a few words, for a progress line. `now` is in seconds since the epoch."""
+    if task.status.is_settled:
+        return f"{task.mode} with {task.model}: {task.status}"
+    percent = "" if task.progress is None else f" {task.progress:.0%}"
+    doing = task.native_status or task.status
+    return f"{task.mode} with {task.model}: {doing}{percent}, {spell(now - task.created_at)} so far"
+
+
+def spell(seconds: float) -> str:
+    """A length of time as people say it."""
+    whole = max(round(seconds), 0)
+    if whole < 90:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def counted(number: int, noun: str) -> str:
+    """How many there are."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}."
 
 
 def sentence(task: Task) -> str:
@@ -37,5 +75,30 @@ def caption(sheet: SheetFacts) -> str:
     cells = ", ".join(f"{cell.cell}={cell.at:.2f}s" for cell in sheet.cells)
     facts = f"{video.width}x{video.height}, {video.duration:.2f} s, {video.fps:g} fps, {video.frames} frames"
     sound = "with sound" if video.has_audio else "no sound"
-    about = f"Video: {facts}, {video.codec}, {sound}. Saved as {sheet.path}"
-    return f"Contact sheet, left to right, top to bottom: {cells}. {about}"
+    about = f"Video: {facts}, {video.codec}, {sound}."
+    parts = [f"Contact sheet, left to right, top to bottom: {cells}.", *compared(sheet), about, saved(sheet)]
+    return " ".join(parts)
+
+
+def compared(sheet: SheetFacts) -> Iterator[str]:
+    """How close the delivered ends come to the pictures that were given for them."""
+    if sheet.comparisons:
+        yield "Below the frames, each given picture (blue label) beside the frame made for it:"
+        yield "; ".join(map(verdict, sheet.comparisons)) + "."
+    if sheet.remarks:
+        yield f"Also: {'; '.join(sheet.remarks)}."
+
+
+def verdict(found: Comparison) -> str:
+    """One comparison, in words and figures."""
+    psnr = "no difference" if found.psnr is None else f"PSNR {found.psnr:.1f} dB"
+    fit = "" if found.likeness == "other" else FITS[found.fit]
+    return f"the {found.end} frame is {VERDICTS[found.likeness]} (SSIM {found.ssim:.3f}, {psnr}{fit})"
+
+
+def saved(sheet: SheetFacts) -> str:
+    """Where the sheet is, for a host that shows no pictures, and what can still be looked at."""
+    return (
+        f"Saved as {sheet.path}: if you see no picture, give the user that path. extract_frame saves any one frame in "
+        "full size."
+    )

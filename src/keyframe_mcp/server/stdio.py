@@ -22,6 +22,7 @@ from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCRequest
 
 from keyframe_mcp.app import Application
+from keyframe_mcp.server.beneath import lowlevel
 from keyframe_mcp.server.unreadable import Readable
 
 Received = SessionMessage | Exception
@@ -118,8 +119,3 @@ async def leave_on_the_next(signals: AsyncIterator[signal.Signals]) -> None:
     """Somebody insists."""
     async for _ in signals:
         os._exit(1)
-
-
-def lowlevel(server: MCPServer) -> Server[Any]:
-    """The server beneath, which can serve streams of ours. A test asserts that the SDK still keeps it there."""
-    return server._lowlevel_server  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no public way to it in mcp 2.3

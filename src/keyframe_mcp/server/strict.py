@@ -17,7 +17,7 @@ from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import BaseModel, ValidationError
 
-from keyframe_mcp.errors import InvalidInput, KeyframeError
+from keyframe_mcp.errors import CallerError, InvalidInput, KeyframeError
 from keyframe_mcp.server.arguments import Arguments
 from keyframe_mcp.server.schemas import input_schema, output_schema
 
@@ -67,12 +67,13 @@ class StrictTool(Tool):
         try:
             self.fn_metadata.validate_arguments(arguments)
         except ValidationError as error:
-            raise ToolError(f"{self.name}: " + "; ".join(self._explain(error))) from None
+            mistakes = "; ".join(self._explain(error))
+            raise ToolError(f"{ended(f'{self.name}: {mistakes}')} {CallerError.outlook()}") from None
         except Exception as error:
             raise UnexpectedToolError(self.name) from error
 
     def _explain(self, error: ValidationError) -> Iterator[str]:
-        names = list(self.parameters["properties"])
+        names = list(self.fn_metadata.arg_model.model_fields)  # a schema may announce fewer
         for mistake in error.errors(include_url=False, include_input=False):
             name = ".".join(map(str, mistake["loc"]))[:NAME_CHARACTERS]
             if mistake["type"] == "extra_forbidden":
@@ -122,9 +123,13 @@ def explained(error: KeyframeError) -> str:
     """An error for an agent: what happened, all of it, and what to do."""
     if isinstance(error, InvalidInput) and len(error.problems) > 1:
         listed = "\n".join(f"- {problem}" for problem in error.problems)
-        return f"{len(error.problems)} problems, nothing was started:\n{listed}\n{error.fix}"
-    text = str(error)
-    return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'} {error.fix}".strip()
+        return f"{len(error.problems)} problems, nothing was started:\n{listed}\n{error.fix} {error.outlook()}"
+    return " ".join(filter(None, (ended(str(error)), error.fix, error.outlook())))
+
+
+def ended(text: str) -> str:
+    """A sentence with its full stop."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def sayable(text: str) -> str:

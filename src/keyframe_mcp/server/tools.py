@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -17,17 +17,19 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ContentBlock, ImageContent, ListRootsRequest, ListRootsResult, TextContent
 
 from keyframe_mcp.app import Application
-from keyframe_mcp.catalog import Listed
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.engine.doubts import uncancellable
+from keyframe_mcp.engine.finding import bare_id
 from keyframe_mcp.errors import InvalidInput, Problem
 from keyframe_mcp.media.references import At
 from keyframe_mcp.server import arguments as take
 from keyframe_mcp.server.dry_run_view import DryRunView, rehearsed
 from keyframe_mcp.server.film_views import FrameView, JoinView
-from keyframe_mcp.server.model_views import ModelsView, model_view
-from keyframe_mcp.server.sentences import caption, heading, sentence, share
-from keyframe_mcp.server.views import StartedView, TaskListView, TasksView, TaskView, View
+from keyframe_mcp.server.model_list import listing
+from keyframe_mcp.server.outline import outline
+from keyframe_mcp.server.sentences import caption, counted, sentence
+from keyframe_mcp.server.views import StartedView, TaskListView, TasksView, TaskView, View, seen
+from keyframe_mcp.server.watching import Watch
 from keyframe_mcp.task import Mode, Status, Task
 
 Given = TypeVar("Given")
@@ -36,8 +38,6 @@ SUBMIT_SECONDS = 4.0  # how long a generate tool waits to learn whether the prov
 CANCEL_SECONDS = 5.0
 ROOTS_SECONDS = 1.0  # for a client to say where it works
 ALLOWING = "KEYFRAME_ALLOWED_DIRS"  # in the refusal of a path outside
-MOST_MODELS = 30
-LONGEST_SIDE = {False: 1456, True: 896}
 
 
 class Tools:
@@ -47,6 +47,7 @@ class Tools:
         self._engine = application.engine
         self._configured = application.configured
         self._caller = caller
+        self._watch = Watch(application.engine, caller, application.engine.clock)
 
     async def generate_flf2v(self, arguments: take.GenerateFlf2v, context: Context) -> CallToolResult:
         """Start a video that opens on one image and ends on another."""
@@ -64,22 +65,29 @@ class Tools:
         """Start a video from two prompts."""
         return await self._generate(arguments, Mode.ANIMATION, context)
 
+    async def regenerate(self, arguments: take.Regenerate, context: Context) -> CallToolResult:
+        """Start an earlier task's video again, with changes."""
+        retake = await self._engine.retake(self._caller, arguments.task_id, arguments.overrides or {})
+        return await self._start(arguments, retake.wanted, context)
+
     async def get_task(self, arguments: take.GetTask, context: Context) -> CallToolResult:
         """How tasks are doing, after waiting for them if asked to."""
         named = [*([arguments.task_id] if arguments.task_id else []), *(arguments.task_ids or [])]
-        ids = [each.removeprefix("task:") for each in named]
+        ids = list(dict.fromkeys(bare_id(each) for each in named))
         if not ids:
             raise InvalidInput(problems=[Problem("task_id", "name a task, or several in task_ids")])
-        tasks = await self._follow(list(dict.fromkeys(ids)), arguments.wait_seconds, context)
-        return result(TaskView.of(tasks[0]) if len(tasks) == 1 else TasksView.of(tasks), *map(sentence, tasks))
+        watched = await self._watch.wait(ids, arguments.wait_seconds, context)
+        views = seen(watched) if arguments.wait_seconds else [TaskView.of(task) for task in watched.now]
+        said = map(sentence, watched.now)
+        return result(views[0], *said) if len(views) == 1 else result(TasksView.of(views), *said)
 
     async def cancel_task(self, arguments: take.CancelTask, context: Context) -> CallToolResult:
         """Stop a task, and wait a moment to see whether it did stop."""
-        task_id = arguments.task_id.removeprefix("task:")
+        task_id = bare_id(arguments.task_id)
         before = await self._engine.get(task_id, self._caller)
         if not before.status.is_settled:
             await self._engine.cancel(task_id, self._caller)
-        (task,) = await self._follow([task_id], CANCEL_SECONDS, context)
+        (task,) = (await self._watch.wait([task_id], CANCEL_SECONDS, context)).now
         view = TaskView.of(task)
         if task.status is Status.UNKNOWN:
             refusal = uncancellable(task)
@@ -90,28 +98,17 @@ class Tools:
         """The newest tasks."""
         statuses = () if arguments.status is None else (arguments.status,)
         tasks = await self._engine.recent(self._caller, statuses, arguments.limit)
-        return result(TaskListView.of(tasks), f"{len(tasks)} tasks.")
+        return result(TaskListView.of(tasks), counted(len(tasks), "task"))
 
     async def list_models(self, arguments: take.ListModels, _: Context) -> CallToolResult:
         """The models that fit."""
-        if arguments.model is not None:
-            found = [self._engine.catalog.find(arguments.model)]
-        else:
-            fitting = [each for each in self._engine.catalog.models(arguments.mode) if matches(each, arguments.query)]
-            found = sorted(fitting, key=lambda each: each.provider_id not in self._configured)
-        whole = arguments.model is not None
-        shown = found[:MOST_MODELS]
-        views = [model_view(each, configured=each.provider_id in self._configured, whole=whole) for each in shown]
-        step = "Pass `model` to a generate tool, or leave it out." if views else "None fits; ask with fewer words."
-        if more := len(found) - len(shown):
-            step = f"{more} more fit: narrow with mode or query. {step}"
-        return result(ModelsView(models=views, next_step=step), ", ".join(view.model for view in views) or step)
+        view = listing(arguments, self._engine.catalog, self._configured)
+        return result(view, counted(len(view.models), "model"))
 
     async def view_video(self, arguments: take.ViewVideo, context: Context) -> CallToolResult:
         """A contact sheet, as a picture the model can see. No structured part: hosts would show only that."""
-        side = LONGEST_SIDE[arguments.small]
-        films = self._engine.films
-        sheet = await self._told(context, lambda who: films.sheet(arguments.source, who, arguments.cells, side))
+        films, size = self._engine.films, arguments.size or "full"
+        sheet = await self._told(context, lambda who: films.sheet(arguments.source, who, arguments.cells, size))
         picture = base64.b64encode(await anyio.Path(sheet.path).read_bytes()).decode()
         image = ImageContent(type="image", data=picture, mime_type="image/jpeg")
         return CallToolResult(content=[image, TextContent(type="text", text=caption(sheet))])
@@ -124,30 +121,29 @@ class Tools:
 
     async def join_videos(self, arguments: take.JoinVideos, context: Context) -> CallToolResult:
         """Several videos as one file."""
-        films = self._engine.films
-        facts = await self._told(context, lambda who: films.join(arguments.sources, who))
+        films, fade = self._engine.films, arguments.crossfade_seconds
+        facts = await self._told(context, lambda who: films.join(arguments.sources, who, fade))
         return result(JoinView.of(facts), f"{facts.video.duration:.2f} s of video in {facts.path}.")
 
     async def _generate(self, arguments: take.Generation, mode: Mode, context: Context) -> CallToolResult:
         """Write the task down, then wait a little: for the provider's word, or as long as was asked."""
+        wanted = {"model": arguments.model, "strict": arguments.strict, "fallback": arguments.fallback}
+        return await self._start(arguments, {"request": arguments.request(mode), **wanted}, context)
+
+    async def _start(
+        self, arguments: take.Generation | take.Regenerate, wanted: Mapping[str, Any], context: Context
+    ) -> CallToolResult:
+        """Start a task, or only check it."""
         if arguments.dry_run:
-            return await self._rehearse(arguments, mode, context)
-        request, key = arguments.request(mode), arguments.idempotency_key
-        wanted = {"model": arguments.model, "idempotency_key": key, "strict": arguments.strict}
-        start = partial(self._engine.start, request=request, **wanted)
+            rehearsal = await self._told(context, lambda who: self._engine.rehearse(who, **wanted))
+            view = DryRunView.of(rehearsal, self._engine.budget)
+            return result(view, rehearsed(view))
+        start = partial(self._engine.start, idempotency_key=arguments.idempotency_key, **wanted)
         started = await self._told(context, start)
         task = await self._taken(started.task.id)
         if arguments.wait_seconds:
-            (task,) = await self._follow([task.id], arguments.wait_seconds, context)
+            (task,) = (await self._watch.wait([task.id], arguments.wait_seconds, context)).now
         return result(StartedView.of_started(task, started), sentence(task))
-
-    async def _rehearse(self, arguments: take.Generation, mode: Mode, context: Context) -> CallToolResult:
-        """What the call would do."""
-        request, model, strict = arguments.request(mode), arguments.model, arguments.strict
-        rehearse = partial(self._engine.rehearse, request=request, model=model, strict=strict)
-        rehearsal = await self._told(context, rehearse)
-        view = DryRunView.of(rehearsal, self._engine.budget)
-        return result(view, rehearsed(view))
 
     async def _told(self, context: Context, act: Callable[[Caller], Awaitable[Given]]) -> Given:
         """Do something for the caller. Where a path was refused, once more, to say where the client works."""
@@ -167,17 +163,6 @@ class Tools:
                 return task
         return await self._engine.get(task_id, self._caller)
 
-    async def _follow(self, task_ids: Sequence[str], seconds: float, context: Context) -> Sequence[Task]:
-        """The tasks when they are settled or the time is over, saying on the way how far they are."""
-        tasks: Sequence[Task] = ()
-        told = -1.0
-        async for tasks in self._engine.follow(task_ids, self._caller, seconds):
-            done = 100 * sum(share(task) for task in tasks) / len(tasks)
-            if done > told:  # the protocol wants progress to grow
-                await context.report_progress(round(done, 1), 100, "; ".join(map(heading, tasks))[:200])
-                told = done
-        return tasks
-
 
 async def workspaces_of(context: Context) -> tuple[str, ...]:
     """The folders a client of the older era says it works in. They open nothing; an error names them."""
@@ -194,16 +179,10 @@ async def workspaces_of(context: Context) -> tuple[str, ...]:
 
 
 def result(view: View, *sentences: str) -> CallToolResult:
-    """Structure for those who read it, a line of text for those who do not."""
-    text = TextContent(type="text", text=" ".join(sentences))
-    content: list[ContentBlock] = [text]
+    """Structure for those who read it, and all of it in words for those who do not."""
+    text = "\n".join((*sentences, outline(view.data(), view.said)))
+    content: list[ContentBlock] = [TextContent(type="text", text=text)]
     return CallToolResult(content=content, structured_content=view.data())
-
-
-def matches(listed: Listed, query: str | None) -> bool:
-    """Whether every word is somewhere in what is known about a model."""
-    known = " ".join((listed.id, listed.model.remote, listed.provider.name, listed.model.title, *listed.model.modes))
-    return all(word in (known + " " + listed.model.notes).lower() for word in (query or "").lower().split())
 
 
 def moment(at: str | None) -> At | None:

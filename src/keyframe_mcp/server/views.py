@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
@@ -14,8 +14,12 @@ from keyframe_mcp.engine import Started
 from keyframe_mcp.engine.doubts import settling
 from keyframe_mcp.engine.kept import whereabouts
 from keyframe_mcp.errors import KeyframeError, OperatorError, by_kind
+from keyframe_mcp.server.watching import Watched
 from keyframe_mcp.task import Cost, Failure, Mode, Output, Status, Task
 
+NEWS = frozenset(
+    ("task_id", "status", "model", "next_step", "poll_after_seconds", "progress", "error", "warnings", "native_status")
+)
 POLL_SECONDS = {True: 10, False: 2}  # a provider's model takes minutes, the embedded renderer seconds
 
 
@@ -23,6 +27,8 @@ class View(BaseModel):
     """Absent rather than null: a field without a value is left out."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
+    said: ClassVar[Collection[str]] = ()
+    """The fields that the sentence before the outline says already."""
 
     def data(self) -> dict[str, object]:
         """The structure as it goes on the wire."""
@@ -32,9 +38,10 @@ class View(BaseModel):
 class TaskView(View):
     """One task."""
 
+    said = ("task_id", "status")
     task_id: str
     status: Status
-    mode: Annotated[Mode, WithJsonSchema({"type": "string"})]  # which there are, list_models says
+    mode: Annotated[Mode | None, WithJsonSchema({"type": "string"})] = None  # which there are, list_models says
     model: str
     next_step: str
     poll_after_seconds: int
@@ -52,6 +59,7 @@ class TaskView(View):
     inference_seconds: float | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    unchanged: SkipJsonSchema[bool | None] = None  # nothing happened while the call waited
 
     @classmethod
     def of(cls, task: Task) -> Self:
@@ -79,6 +87,11 @@ class TaskView(View):
             updated_at=instant(task.updated_at),
         )
 
+    def brief(self, *, unchanged: bool) -> Self:
+        """Only what can be news about a task that goes on: whoever waits for it has seen the rest."""
+        shown = {name: None for name in type(self).model_fields if name not in NEWS}
+        return self.model_copy(update=shown | {"unchanged": unchanged or None})
+
 
 class StartedView(TaskView):
     """A task a generate tool answered with. `deduplicated`: it was there already, nothing was started."""
@@ -102,12 +115,11 @@ class TasksView(View):
     poll_after_seconds: int
 
     @classmethod
-    def of(cls, tasks: Sequence[Task]) -> TasksView:
+    def of(cls, views: Sequence[TaskView]) -> TasksView:
         """Several tasks and what to do about those that are not done."""
-        views = [TaskView.of(task) for task in tasks]
         open_ids = [view.task_id for view in views if view.poll_after_seconds]
         return cls(
-            tasks=views,
+            tasks=list(views),
             next_step=f"Call get_task with task_ids {open_ids} and wait_seconds=30." if open_ids else DONE,
             poll_after_seconds=min((view.poll_after_seconds for view in views if view.poll_after_seconds), default=0),
         )
@@ -142,6 +154,14 @@ class TaskListView(View):
 
 
 DONE = "Nothing is left to wait for."
+
+
+def seen(watched: Watched) -> list[TaskView]:
+    """Tasks after a wait: whole where they are settled, and else only what is news."""
+    views = enumerate(map(TaskView.of, watched.now))
+    return [
+        view if view.status.is_settled else view.brief(unchanged=watched.is_unchanged(place)) for place, view in views
+    ]
 
 
 def next_step(task: Task) -> str:

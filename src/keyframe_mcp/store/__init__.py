@@ -108,6 +108,16 @@ class Store(Protocol):
         """
         ...
 
+    async def switch(
+        self, task_id: str, *, of: Collection[Status], attempt: int, changes: Changes, caps: Caps
+    ) -> Task | None:
+        """Queue a task with another model. None when it had moved on, or is to be cancelled.
+
+        The count of attempts goes up, so that whoever has read the task before can no longer send it. Raises `OverCap`
+        as `add` does.
+        """
+        ...
+
     async def count(
         self, task_id: str, *, of: Collection[Status], attempt: int, usd: float, caps: Caps = NO_CAPS
     ) -> Task | None:

@@ -58,11 +58,12 @@ def update(connection: sqlite3.Connection, task: Task, before: Task) -> None:
         before.status is Status.UNKNOWN or (before.status is Status.QUEUED and task.status is Status.RUNNING)
     )
     changed = connection.execute(
-        "UPDATE tasks SET status = ?, attempt = ?, counted_usd = ?, counted_at = ?, body = ?,"
+        "UPDATE tasks SET provider = ?, status = ?, attempt = ?, counted_usd = ?, counted_at = ?, body = ?,"
         " woken = CASE WHEN ? THEN 1 ELSE woken END,"
         " due_at = CASE WHEN ? THEN NULL WHEN ? THEN ? ELSE due_at END"
         " WHERE id = ? AND status = ? AND attempt = ?",
         (
+            task.provider,
             task.status,
             task.attempt,
             task.counted_usd,

@@ -109,6 +109,23 @@ class SqliteStore:
 
         return await self._writer.run(work)
 
+    async def switch(
+        self, task_id: str, *, of: Collection[Status], attempt: int, changes: Changes, caps: Caps
+    ) -> Task | None:
+        """See `Store.switch`."""
+
+        def work(connection: sqlite3.Connection) -> Task | None:
+            task = read(connection, task_id)
+            if task is None or task.status not in of or task.attempt != attempt or task.cancel_requested:
+                return None
+            become = changes(task) if callable(changes) else changes
+            switched = self._moved(connection, task, Status.QUEUED, {**become, "attempt": attempt + 1})
+            if switched is not None:
+                require_room(connection, switched, caps)
+            return switched
+
+        return await self._writer.run(work)
+
     async def count(
         self, task_id: str, *, of: Collection[Status], attempt: int, usd: float, caps: Caps = NO_CAPS
     ) -> Task | None:

@@ -39,7 +39,7 @@ def render(order: RenderVideo, report: Callable[[float], None], *, opencv: bool 
 
 
 def _encode(order: RenderVideo, clip: Clip, frames: int, report: Callable[[float], None]) -> None:
-    metadata = {"title": order.prompt, "comment": _comment(clip)}
+    metadata = {"title": order.prompt, "description": _description(clip)}
     with open_encoder(
         order.to, width=clip.width, height=clip.height, fps=order.fps, frames=frames, metadata=metadata
     ) as encoder:
@@ -50,7 +50,7 @@ def _encode(order: RenderVideo, clip: Clip, frames: int, report: Callable[[float
             report((number + 1) / (frames + 1))
 
 
-def _comment(clip: Clip) -> str:
+def _description(clip: Clip) -> str:
     """What the file says about itself wherever it goes."""
     facts = [f"engine: {clip.engine}"]
     if clip.confidence is not None:

@@ -1,0 +1,181 @@
+"""Making an earlier task again: what it was asked, with changes, and the pictures as they were then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+
+from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.engine.doubts import settling
+from keyframe_mcp.engine.provenance import picture_arguments
+from keyframe_mcp.errors import InvalidInput, NotReady, Problem, UnknownModel
+from keyframe_mcp.task import Inputs, Mode, Picture, Plan, Status, Task
+
+OWN: Mapping[Mode, tuple[str, ...]] = MappingProxyType(
+    {
+        Mode.FLF2V: ("first_image", "last_image", "prompt"),
+        Mode.I2V: ("image", "prompt"),
+        Mode.T2V: ("prompt",),
+        Mode.ANIMATION: ("prompt_start", "prompt_end"),
+    }
+)
+"""The inputs that not every mode has."""
+CHOICES = ("model", "strict", "fallback")
+SAME = "expect the same video; another seed or prompt makes another"
+BESIDE = ("idempotency_key", "dry_run", "wait_seconds")
+
+
+@dataclass(frozen=True)
+class Again:
+    """The earlier task, its pictures by argument, and what was taken over from it."""
+
+    parent: Task
+    pictures: Mapping[str, Picture]
+    inherited: frozenset[str]
+    warnings: tuple[str, ...] = ()
+
+    def told(self, plan: Plan, request: Inputs) -> tuple[str, ...]:
+        """The warnings of a request that came to this plan."""
+        same = self._sends_the_same(plan) and (request.seed is not None or not plan.generative)
+        how = "seed included" if plan.generative else "and drawing has no chance in it"
+        return (*self.warnings, *((f"{self._nothing_changed}, {how}: {SAME}",) if same else ()))
+
+    @property
+    def _nothing_changed(self) -> str:
+        return f"nothing that is sent differs from task {self.parent.id}"
+
+    def _sends_the_same(self, plan: Plan) -> bool:
+        before, now = self.parent.pictures, plan.pictures
+        shown = {name: each.content for name, each in before.items()} == {
+            name: each.content for name, each in now.items()
+        }
+        return shown and (plan.model, plan.wire) == (self.parent.model, self.parent.wire)
+
+    def explained(self, problem: Problem) -> Problem:
+        """A problem that also says how to be rid of an argument nobody gave this time."""
+        if problem.argument not in self.inherited:
+            return problem
+        remove = f"overrides {shown_as(problem.argument)} leaves it out"
+        return Problem(problem.argument, f"{problem.message} (it comes from task {self.parent.id}; {remove})")
+
+
+@dataclass(frozen=True)
+class Retake:
+    """A request made from an earlier one, ready for `Engine.start` and `Engine.rehearse`."""
+
+    request: Inputs
+    model: str | None
+    strict: bool
+    fallback: bool
+    again: Again
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """The arguments of both."""
+        return {name: getattr(self, name) for name in ("request", "model", "strict", "fallback", "again")}
+
+
+def retake(parent: Task, overrides: Mapping[str, Any], catalog: Catalog) -> Retake:
+    """The request of an earlier task with changes. Raises `InvalidInput`, and `NotReady` for one that still runs."""
+    changes = {name: value for name, value in overrides.items() if value != ""}  # some models fill in all there is
+    require_over(parent, changes)
+    if problems := [*strange(parent.mode, changes), *wrong_choices(changes)]:
+        raise InvalidInput(problems=problems)
+    given = {name: value for name, value in changes.items() if name not in CHOICES}
+    request = changed(parent, given)
+    warnings: list[str] = []
+    model = changes["model"] if "model" in changes else model_of(parent, catalog, warnings)
+    arguments = picture_arguments(catalog, parent)
+    copies = {arguments[name]: picture for name, picture in parent.pictures.items() if name in arguments}
+    again = Again(
+        parent=parent,
+        pictures={name: picture for name, picture in copies.items() if name not in given},
+        inherited=inherited(parent.request, given),
+        warnings=tuple(warnings),
+    )
+    return Retake(request, model, changes.get("strict", True), changes.get("fallback", False), again)
+
+
+def require_over(parent: Task, changes: Mapping[str, Any]) -> None:
+    """Raise for a task that may still come to something, where making it again may be paying twice."""
+    if parent.status is Status.UNKNOWN:
+        why = f"it may exist at {parent.provider} and be billed, and it is not made again while nobody knows"
+        what = f"the user can settle it in a terminal: {settling(parent)}"
+        raise InvalidInput(problems=[Problem("task_id", f"task {parent.id} is unknown: {why}; {what}")])
+    if not parent.status.is_settled and not changes:
+        why = f"task {parent.id} is {parent.status} and nothing is changed, so it would be the same video twice"
+        raise NotReady(f"{why}; wait for it, or name in overrides what shall be different")
+
+
+def strange(mode: Mode, changes: Mapping[str, Any]) -> Iterator[Problem]:
+    """A problem for each override that is no argument of this mode's generate tool."""
+    others = {name for names in OWN.values() for name in names} - set(OWN[mode])
+    inputs = [name for name in Inputs.model_fields if name not in others and name != "mode"]
+    for name in changes:
+        if name in BESIDE:
+            yield Problem(f"overrides.{name}", "give it beside overrides, not in it")
+        elif name not in inputs and name not in CHOICES:
+            near = get_close_matches(name, [*inputs, *CHOICES], n=2, cutoff=0.5)
+            there = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join((*inputs, *CHOICES))}"
+            yield Problem(f"overrides.{name[:80]}", f"it is not an argument of {mode}; {there}")
+
+
+def wrong_choices(changes: Mapping[str, Any]) -> Iterator[Problem]:
+    """A problem for each choice that is of the wrong type."""
+    if not isinstance(changes.get("model"), str | None):
+        yield Problem("overrides.model", "it is not a text; write provider/model, or null for the best one")
+    for name in ("strict", "fallback"):
+        if not isinstance(changes.get(name, False), bool):
+            yield Problem(f"overrides.{name}", "it is neither true nor false")
+    options = changes.get("options")
+    if options is not None and not isinstance(options, dict):
+        yield Problem("overrides.options", "it is not an object; write the model's own inputs by name")
+
+
+def changed(parent: Task, given: Mapping[str, Any]) -> Inputs:
+    """What was asked, with the changes. Raises `InvalidInput` for values of the wrong type."""
+    asked = {**parent.request, **given}
+    if "options" in given:
+        before: dict[str, Any] = parent.request.get("options", {})
+        over: dict[str, Any] | None = given["options"]
+        asked["options"] = {} if over is None else without_nulls({**before, **over})
+    try:
+        return Inputs.model_validate(without_nulls(asked))
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False, include_input=False)
+        named = [(".".join(map(str, ("overrides", *each["loc"]))), each["msg"]) for each in mistakes]
+        problems = [Problem(name, f"{message[:1].lower()}{message[1:]}") for name, message in named]
+        raise InvalidInput(problems=problems) from None
+
+
+def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are not left out."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def model_of(parent: Task, catalog: Catalog, warnings: list[str]) -> str | None:
+    """The model it was made with, unless the catalogue no longer has it."""
+    try:
+        return catalog.find(parent.model).id
+    except UnknownModel:
+        warnings.append(f"{parent.model} of task {parent.id} is no longer in the catalogue, so another model is chosen")
+        return None
+
+
+def inherited(request: Mapping[str, Any], given: Mapping[str, Any]) -> frozenset[str]:
+    """The arguments that come from the earlier request, the model's own ones as `options.name`."""
+    names = {name for name in request if name not in given and name not in ("mode", "options")}
+    options: Iterable[str] = request.get("options", {})
+    over: Mapping[str, Any] = given.get("options") or {}
+    return frozenset(names | {f"options.{name}" for name in options if name not in over})
+
+
+def shown_as(argument: str) -> str:
+    """How to leave an argument out."""
+    group, dot, name = argument.partition(".")
+    return f'{{"{group}": {{"{name}": null}}}}' if dot else f'{{"{group}": null}}'
