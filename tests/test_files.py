@@ -228,6 +228,7 @@ def test_a_file_of_the_most_bytes_is_read_and_one_more_is_too_many(inside: Path)
 
 
 def test_a_missing_file_is_answered_with_names_that_are_close(inside: Path):
+    (inside / "foks.py").write_text("no picture")
     assert refusal("foks.png", inside) == "there is no file foks.png; did you mean fox.png?"
     assert "did you mean owl.png?" in refusal("deep/deeper/owl.jpg", inside)
     assert refusal("deep/9", inside) == "there is no file deep/9"

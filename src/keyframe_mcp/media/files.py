@@ -19,6 +19,11 @@ from keyframe_mcp.errors import InvalidInput
 
 MOST_NAMED = 3
 LONGEST_NAMED = 200
+SHOWN = (
+    *(".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic"),
+    *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".ts"),
+)
+"""Names that may be proposed for a missing file: nobody means a program when asking for a picture."""
 HAS_OPENAT = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 
 
@@ -72,11 +77,12 @@ class Folders:
         )
 
     def _near(self, folder: Path, parts: Sequence[str]) -> str:
-        """Files beside the missing one whose names are close."""
+        """Pictures and videos beside the missing one whose names are close."""
         try:
-            names = sorted(entry.name for entry in os.scandir(folder.joinpath(*parts[:-1])) if entry.is_file())
+            entries = [entry for entry in os.scandir(folder.joinpath(*parts[:-1])) if entry.is_file()]
         except OSError:
             return ""
+        names = sorted(entry.name for entry in entries if entry.name.lower().endswith(SHOWN))
         near = get_close_matches(parts[-1], names, n=3, cutoff=0.5)
         return f"; did you mean {' or '.join(near)}?" if near else ""
 
