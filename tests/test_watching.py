@@ -97,3 +97,15 @@ async def test_without_any_task_an_unknown_id_says_so(tmp_path: Path):
 )
 def test_time_is_told_as_people_tell_it(seconds: float, words: str):
     assert spell(seconds) == words
+
+
+async def test_a_model_that_was_not_named_comes_with_the_reason_it_was_chosen(tmp_path: Path):
+    async with open_systems(tmp_path) as systems:
+        left_out = await systems.call("generate_t2v", prompt="a heron")
+        again = await systems.call("generate_t2v", prompt="a heron")
+        named = await systems.call("generate_t2v", prompt="a heron", model="wavespeed/wan-2.1-t2v-720p")
+
+        assert "configured models that can do this, the surest, then the cheapest" in left_out["why"]
+        assert "model" in left_out
+        assert "why" not in again  # it was there already
+        assert "why" not in named

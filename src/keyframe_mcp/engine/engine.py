@@ -31,11 +31,15 @@ LOOK_AGAIN_SECONDS = 2.0  # another process may have moved the task
 
 @dataclass(frozen=True)
 class Started:
-    """A task, whether it is one that was there already, and what this request in particular must be told."""
+    """A task, whether it is one that was there already, and what this request in particular must be told.
+
+    `why` is how its model was chosen, where this request made it and named none.
+    """
 
     task: Task
     deduplicated: bool
     warnings: tuple[str, ...]
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,15 @@ class Engine:
         """
         now = self.clock()
         how: Any = {"strict": strict, "fallback": fallback, "again": again}
-        draft = await self.intake.prepare(caller, request, model, idempotency_key, now, **how)
+        prepared = await self.intake.prepare(caller, request, model, idempotency_key, now, **how)
+        draft = prepared.task
         task, is_new = await self._add(draft, now - SAME_REQUEST_SECONDS)
         if not is_new and idempotency_key is None and await is_gone(task, now):
             task, is_new = await self._add(draft, math.inf)
         self.bulletin.ring(WAKE)
         lonely = (UNTOLD,) if not is_new and draft.alternatives and is_alone(task) else ()
-        return Started(task, deduplicated=not is_new, warnings=(*after(draft), *lonely))
+        why = prepared.why if model is None and is_new else None
+        return Started(task, deduplicated=not is_new, warnings=(*after(draft), *lonely), why=why)
 
     async def rehearse(
         self,

@@ -9,7 +9,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -73,7 +73,7 @@ class Intake:
         strict: bool,
         fallback: bool = False,
         again: Again | None = None,
-    ) -> Task:
+    ) -> Draft:
         """A task with a new id, counted at its price. With `fallback` it has the models to go on to.
 
         Raises every problem with the request at once, and `BudgetExceeded` for one that alone costs too much.
@@ -82,7 +82,7 @@ class Intake:
             self.sources, caller, request, model, key=key, now=now, strict=strict, fallback=fallback, again=again
         )
         cost = draft.task.cost or Cost(estimated_usd=None, basis="no price was noted")
-        return draft.task.model_copy(update={"counted_usd": self.budget.counts(cost)})
+        return replace(draft, task=draft.task.model_copy(update={"counted_usd": self.budget.counts(cost)}))
 
     async def rehearse(
         self,

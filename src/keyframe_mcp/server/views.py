@@ -94,16 +94,20 @@ class TaskView(View):
 
 
 class StartedView(TaskView):
-    """A task a generate tool answered with. `deduplicated`: it was there already, nothing was started."""
+    """A task a generate tool answered with. `deduplicated`: it was there already, nothing was started.
+
+    `why` says how the model was chosen that was not named.
+    """
 
     deduplicated: bool | None = None
+    why: str | None = None
 
     @classmethod
     def of_started(cls, task: Task, started: Started) -> Self:
         """What is known about a task now, whether it is new, and what the request was told."""
         warnings = list(dict.fromkeys((*started.warnings, *task.warnings)))
         return cls.of(task).model_copy(
-            update={"deduplicated": started.deduplicated or None, "warnings": warnings or None}
+            update={"deduplicated": started.deduplicated or None, "warnings": warnings or None, "why": started.why}
         )
 
 
