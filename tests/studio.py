@@ -11,7 +11,7 @@ import anyio
 from PIL import Image, ImageDraw
 
 from keyframe_mcp import catalog as catalogs
-from keyframe_mcp.adapters.base import Accepted, Found, Job, Report, Sent
+from keyframe_mcp.adapters.base import Accepted, Found, Job, Outgoing, Report, Sent
 from keyframe_mcp.app import Application, open_application
 from keyframe_mcp.engine import Caller, Engine
 from keyframe_mcp.engine.budget import NO_BUDGET, Budget
@@ -121,6 +121,9 @@ class ScriptedProvider:
     async def quote(self, job: Job) -> float | None:
         return self.on_quote(job)
 
+    def describe(self, job: Job) -> Outgoing:
+        return Outgoing(method="POST", url="https://provider.test/jobs", headers={}, body=dict(job.wire))
+
     def credentials(self, url: str) -> dict[str, str]:
         return {}
 
@@ -213,6 +216,7 @@ async def open_studio(
     steps = Steps(catalog, {"paid": provider}, store, keeper, Pictures(store, clock), bulletin, clock, rules=rules)
     engine = Engine(
         catalog=catalog,
+        adapters={"paid": provider},
         store=store,
         intake=Intake(Choosing(catalog, {"paid"}, None), sources, budget),
         films=Films(sources, workshop, folder / "out", catalog),

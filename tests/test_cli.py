@@ -528,7 +528,8 @@ async def test_a_dry_run_tells_what_is_sent_from_what_is_left_to_the_model(tmp_p
 
     lines = shown.stdout.splitlines()
     assert "at a price that is not known and counts for $1.5 (KEYFRAME_BUDGET_UNPRICED_USD)" in lines[0]
-    assert lines.index("Sent:") < lines.index("  prompt = a heron") < lines.index("Price and limits:")
+    sent = f"Sent: POST {provider.base_url}/video/submit"
+    assert lines.index(sent) < lines.index("  prompt = a heron") < lines.index("Price and limits:")
     assert "  image_size = 1280x720 (a default)" in lines
     assert refused.stdout.startswith("Refused: this counts for $1.5 (KEYFRAME_BUDGET_UNPRICED_USD)")
     assert "within" not in refused.stdout.splitlines()[0]

@@ -49,10 +49,16 @@ async def test_a_dry_run_tells_what_would_be_sent_and_sends_and_writes_nothing(t
         assert "task_id" not in told
         assert "without dry_run" in told["next_step"]
         assert told["why"] == "it was named"
-        assert told["wire"]["prompt"] == "dusk falls"
-        assert [value for value in told["wire"].values() if "320x192" in str(value)] == [
-            told["wire"]["first_image"],
-            told["wire"]["last_image"],
+        request = told["request"]
+        assert (request["method"], request["url"]) == (
+            "POST",
+            f"{systems.wavespeed.base_url}/api/v3/wavespeed-ai/wan-flf2v",
+        )
+        assert request["headers"] == {"Authorization": "Bearer [key]"}
+        assert request["body"]["prompt"] == "dusk falls"
+        assert [value for value in request["body"].values() if "320x192" in str(value)] == [
+            request["body"]["first_image"],
+            request["body"]["last_image"],
         ]
         assert told["cost"]["estimated_usd"] > 0
         assert "prompt" not in told["assumed"]

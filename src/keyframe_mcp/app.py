@@ -137,6 +137,7 @@ async def open_application(
         steps = Steps(catalog, adapters, store, keeper, Pictures(store, clock), bulletin, clock, pace, rules=rules)
         engine = Engine(
             catalog=catalog,
+            adapters=adapters,
             store=store,
             intake=Intake(
                 Choosing(catalog, adapters.keys(), settings.default_model), sources, rules.budget, sources_in

@@ -27,10 +27,11 @@ class Access:
 
     def headers(self, provider: Provider) -> dict[str, str]:
         """The header the key goes in."""
-        if not self.key:
-            return {}
-        name, _, value = provider.key_as.partition(": ")
-        return {name: value.replace("{}", self.key)}
+        return header(provider, self.key) if self.key else {}
+
+    def shown_headers(self, provider: Provider) -> dict[str, str]:
+        """The same header for a person to read, without the key."""
+        return header(provider, "[key]") if self.key else {}
 
     def credentials(self, provider: Provider, url: str) -> Mapping[str, str]:
         """See `Adapter.credentials`. A key that was given for another host is not for those the catalogue names."""
@@ -40,6 +41,12 @@ class Access:
         host = result.hostname or ""
         is_known = any(host == each or host.endswith(f".{each}") for each in provider.key_hosts)
         return self.headers(provider) if is_known else {}
+
+
+def header(provider: Provider, key: str) -> dict[str, str]:
+    """The header a key goes in."""
+    name, _, value = provider.key_as.partition(": ")
+    return {name: value.replace("{}", key)}
 
 
 def parts_of(url: str) -> SplitResult | None:

@@ -28,6 +28,16 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """A submission as it would go out. Where the key would be is `[key]`."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sent:
     """What stands for a picture in a request. `kept_seconds`: how long the provider keeps its copy, if it has one."""
 
@@ -99,6 +109,10 @@ class Adapter(Protocol):
 
     async def quote(self, job: Job) -> float | None:
         """What the provider itself says the job will cost, in US dollars. None when it does not say. Never raises."""
+        ...
+
+    def describe(self, job: Job) -> Outgoing | None:
+        """What `submit` would send. None where nothing goes over a network."""
         ...
 
     async def submit(self, job: Job) -> Accepted:

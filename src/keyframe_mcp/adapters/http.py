@@ -19,7 +19,7 @@ import anyio.to_thread
 from pydantic import BaseModel
 
 from keyframe_mcp.adapters.access import Access
-from keyframe_mcp.adapters.base import Accepted, Found, Job, Report, Sent
+from keyframe_mcp.adapters.base import Accepted, Found, Job, Outgoing, Report, Sent
 from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Reply, Upload, header_values
 from keyframe_mcp.adapters.quotation import Quotation
 from keyframe_mcp.adapters.recents import found
@@ -119,6 +119,14 @@ class HttpAdapter:
         except Exception as error:  # noqa: BLE001 - a price is a courtesy, and no reason not to make the video
             log.warning("%s could not be asked for a price: %s", self._provider.name, type(error).__name__)
         return None
+
+    def describe(self, job: Job) -> Outgoing:
+        """See `Adapter.describe`."""
+        call = with_headers(self._dialect.submit_call(job), job)
+        headers = {**self._access.shown_headers(self._provider), **call.headers}
+        return Outgoing(
+            method=call.method, url=self._access.base_url + call.path, headers=headers, body=dict(call.json or {})
+        )
 
     async def submit(self, job: Job) -> Accepted:
         """See `Adapter.submit`. Only what happens from the moment of sending can be uncertain."""

@@ -64,6 +64,10 @@ class LocalAdapter:
         """It is in the catalogue: nothing."""
         return None
 
+    def describe(self, job: Job) -> None:
+        """Nothing goes out."""
+        return
+
     def credentials(self, url: str) -> Mapping[str, str]:
         """Its results are files."""
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from keyframe_mcp.cli.session import ME, WAIT, exit_code, follow, session, show_
 from keyframe_mcp.engine import Engine, Rehearsal, Started
 from keyframe_mcp.engine.budget import dollars
 from keyframe_mcp.errors import InvalidInput, Problem
-from keyframe_mcp.server.dry_run_view import NO_LIMIT, BudgetView, DryRunView, rehearsed
+from keyframe_mcp.server.dry_run_view import NO_LIMIT, BudgetView, DryRunView, given, rehearsed
 from keyframe_mcp.task import Inputs, Mode
 
 MODES = "\n".join(f"  {mode:10} {mode.meaning}" for mode in Mode)
@@ -94,21 +94,22 @@ async def rehearse(check: Callable[[Engine], Awaitable[Rehearsal]], *, as_json: 
     """Show what would be sent, and what it would cost. The exit code."""
     async with session(works=False) as application:
         engine = application.engine
-        view = DryRunView.of(await check(engine), engine.budget)
+        rehearsal = await check(engine)
+    view = DryRunView.of(rehearsal, engine.budget)
     if as_json:
         show_json(view.data())
     else:
-        click.echo("\n".join(in_words(view)))
+        click.echo("\n".join(in_words(view, given(rehearsal.draft.task))))
     return 0 if view.budget is None or view.budget.fits else OVER_BUDGET
 
 
-def in_words(view: DryRunView) -> Iterator[str]:
-    """A dry run, line by line."""
+def in_words(view: DryRunView, sent: Mapping[str, object]) -> Iterator[str]:
+    """A dry run, line by line. `sent` is the request in the model's own words."""
     assumed = view.assumed or {}
     yield rehearsed(view)
-    yield "Sent:"
-    yield from (f"  {name} = {value}{' (a default)' * (name in assumed)}" for name, value in view.wire.items())
-    if left := {name: value for name, value in assumed.items() if name not in view.wire}:
+    yield "Sent:" if view.request is None else f"Sent: {view.request.method} {view.request.url}"
+    yield from (f"  {name} = {value}{' (a default)' * (name in assumed)}" for name, value in sent.items())
+    if left := {name: value for name, value in assumed.items() if name not in sent}:
         yield "Left to the model's defaults:"
         yield from (f"  {name} = {value}" for name, value in left.items())
     yield "Price and limits:"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from keyframe_mcp.adapters.base import Accepted, Adapter, Found, Job, Report, Sent
+from keyframe_mcp.adapters.base import Accepted, Adapter, Found, Job, Outgoing, Report, Sent
 from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.errors import KeyframeError, ProviderError, ProviderUnavailable, SubmissionUncertain, UnexpectedReply
 from keyframe_mcp.task import Picture
@@ -188,6 +188,10 @@ class Watched:
         if usd is not None and self._is_trying:
             self._circuit.heard()
         return usd
+
+    def describe(self, job: Job) -> Outgoing | None:
+        """See `Adapter.describe`."""
+        return self._adapter.describe(job)
 
     async def submit(self, job: Job) -> Accepted:
         """See `Adapter.submit`."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from keyframe_mcp.adapters.base import Adapter, Outgoing
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.budget import Budget, Left
 from keyframe_mcp.engine.bulletin import WAKE, Bulletin
@@ -18,6 +19,7 @@ from keyframe_mcp.engine.films import Films
 from keyframe_mcp.engine.finding import find_task
 from keyframe_mcp.engine.intake import Draft, Intake
 from keyframe_mcp.engine.moves import discreet, uncharged
+from keyframe_mcp.engine.outgoing import outgoing
 from keyframe_mcp.engine.retaking import Again, Retake, retake
 from keyframe_mcp.engine.settling import Settling
 from keyframe_mcp.errors import MissingCredential
@@ -47,8 +49,10 @@ class Rehearsal:
     """What starting a task would do: what would be sent, what it would cost, and why it would be refused, if so."""
 
     draft: Draft
-    left: Left | None
-    refusal: str | None
+    request: Outgoing | None
+    """What the provider would be sent. None where nothing goes over a network."""
+    left: Left | None = None
+    refusal: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Engine:
     """Starts tasks and says how they are doing. `clock` gives seconds since the epoch."""
 
     catalog: Catalog
+    adapters: Mapping[str, Adapter]
     store: Store
     intake: Intake
     films: Films
@@ -105,10 +110,11 @@ class Engine:
         """Check a request as `start` does, and write and send nothing. Too high a price is told, not raised."""
         now = self.clock()
         draft = await self.intake.rehearse(caller, request, model, now, strict=strict, fallback=fallback, again=again)
+        sent = outgoing(draft.task, self.catalog, self.adapters[draft.task.provider])
         if draft.task.cost is None or not self.budget.is_limited:
-            return Rehearsal(draft, None, None)
+            return Rehearsal(draft, sent)
         left = await self.budget.left(self.store, caller.owner, now)
-        return Rehearsal(draft, left, self.budget.refusal_now(draft.task.cost, left, now))
+        return Rehearsal(draft, sent, left, self.budget.refusal_now(draft.task.cost, left, now))
 
     async def retake(self, caller: Caller, task_id: str, overrides: Mapping[str, Any]) -> Retake:
         """An earlier task's request with changes, to be given to `start` or `rehearse`."""

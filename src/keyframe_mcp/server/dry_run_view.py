@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, Self, cast
 
+from keyframe_mcp.adapters.base import Outgoing
 from keyframe_mcp.engine import Rehearsal
 from keyframe_mcp.engine.budget import Budget, dollars
+from keyframe_mcp.engine.outgoing import in_words
 from keyframe_mcp.errors import BudgetExceeded
 from keyframe_mcp.media.references import shortened
 from keyframe_mcp.server.views import View
-from keyframe_mcp.task import Cost, Mode, Picture, Plan
+from keyframe_mcp.task import Cost, Mode, Plan, Task
 
 NO_LIMIT = "No spending limit is set."
 
@@ -64,10 +66,29 @@ class AlternativeView(View):
         return cls(model=plan.model, estimated_usd=cost.estimated_usd, basis=cost.basis, warnings=warnings)
 
 
-class DryRunView(View):
-    """What a call would do. `wire` is the request in the model's own words, `assumed` what holds without being asked.
+class RequestView(View):
+    """A request as it would go out, with `[key]` where the key would be and words where pictures would be."""
 
-    `estimated_usd` in `cost` comes from the catalogue: no provider was asked. `quote` says that one will be.
+    method: str
+    url: str
+    headers: dict[str, str] | None = None
+    body: dict[str, object]
+
+    @classmethod
+    def of(cls, request: Outgoing | None) -> Self | None:
+        """The request to a provider, where there is one."""
+        if request is None:
+            return None
+        headers, body = dict(request.headers) or None, without_bytes(request.body)
+        return cls(method=request.method, url=request.url, headers=headers, body=body)
+
+
+class DryRunView(View):
+    """What a call would do.
+
+    `request` is what the provider would be sent, `wire` what a model on this machine would be given, `assumed` what
+    holds without being asked. `estimated_usd` in `cost` comes from the catalogue: no provider was asked. `quote` says
+    that one will be.
     """
 
     status: Literal["dry_run"] = "dry_run"
@@ -76,7 +97,8 @@ class DryRunView(View):
     mode: Mode
     model: str
     why: str
-    wire: dict[str, object]
+    request: RequestView | None = None
+    wire: dict[str, object] | None = None
     assumed: dict[str, object] | None = None
     cost: Cost | None = None
     quote: str | None = None
@@ -98,7 +120,8 @@ class DryRunView(View):
             mode=task.mode,
             model=task.model,
             why=rehearsal.draft.why,
-            wire=without_bytes(task.wire) | {name: in_words(each) for name, each in task.pictures.items()},
+            request=RequestView.of(rehearsal.request),
+            wire=None if rehearsal.request else given(task),
             assumed=without_bytes(rehearsal.draft.assumed) or None,
             cost=task.cost,
             quote=quoted(rehearsal.draft.quoted_by, budget),
@@ -139,9 +162,9 @@ def quoted(name: str | None, budget: Budget) -> str | None:
     return f"{name} names its own price before the job is sent{again}"
 
 
-def in_words(picture: Picture) -> str:
-    """A picture, where its bytes or its address would be."""
-    return f"<{picture.mime_type}, {picture.width}x{picture.height}, {picture.size_bytes:,} bytes>"
+def given(task: Task) -> dict[str, object]:
+    """What a model on this machine is given."""
+    return without_bytes(task.wire) | {name: in_words(each) for name, each in task.pictures.items()}
 
 
 def without_bytes(values: Mapping[str, object]) -> dict[str, object]:
