@@ -16,6 +16,7 @@ import renderer
 import rivals
 import startup
 import tokens
+from aims import AIMS, missed
 from keyframe_mcp import __version__
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -26,6 +27,7 @@ def report(quick):
     versions = (
         f"Python {platform.python_version()}, av {av.__version__}, OpenCV {cv2.__version__}, NumPy {np.__version__}"
     )
+    drawn = renderer.measure(quick=quick)
     return f"""# Performance
 
 Written by `make bench` on {datetime.now(UTC):%Y-%m-%d} for keyframe-mcp {__version__} ({versions}).
@@ -41,12 +43,11 @@ Median of processes started in turn, each measured when it had answered `initial
 {tokens.section()}
 ## The embedded renderer
 
-Aims: at least 12 dB over a dissolve in the mean and no scene 0.5 dB below it. Processor time of a morph, in the median
-of its three scenes, at most 4.5 times encoding alone at 480p and 4 times at 720p, and of the worst 8 times; of a camera
-move 2.5, of a plain dissolve 1.3, of a storyboard 4 times. First and last frame at least 45 dB in luma; steps at most
-1.6 times the median.
+{AIMS}
 
-{renderer.table(renderer.measure(quick=quick))}
+{missed(drawn)}
+
+{renderer.table(drawn)}
 """
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,9 @@ from emulators.faults import Silence
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.adapters.base import Job
 from keyframe_mcp.engine import Caller
-from keyframe_mcp.engine.budget import NO_BUDGET, Budget, dollars
+from keyframe_mcp.engine.budget import NO_BUDGET, Budget, Left, dollars
 from keyframe_mcp.engine.choosing import Choosing
-from keyframe_mcp.errors import BudgetExceeded, ContentRejected, ProviderBusy, SubmissionUncertain
+from keyframe_mcp.errors import BudgetExceeded, ContentRejected, ProviderBusy, SubmissionUncertain, by_kind
 from keyframe_mcp.store import OverCap
 from keyframe_mcp.store.sqlite import SqliteStore
 from keyframe_mcp.task import Cost, Inputs, Mode, Status
@@ -196,7 +197,7 @@ async def test_a_quote_above_the_budget_ends_the_task_before_anything_is_sent(
 
         assert task.status is Status.FAILED
         assert task.failure is not None
-        assert task.failure.kind == "budget_exceeded"
+        assert issubclass(by_kind()[task.failure.kind], BudgetExceeded)
         with pytest.raises(BudgetExceeded, match=words):
             raise BudgetExceeded(task.failure.message)
         assert provider.jobs == []
@@ -270,6 +271,24 @@ def test_only_what_fits_on_another_day_is_to_wait_for_it():
     assert "wait" not in str(budget.exceeded(OverCap("all", 3.0), 3.5, 0))
     assert "no day has enough for it" in str(budget.exceeded(OverCap("all", 3.0), 3.5, 0))
     assert "wait" not in BudgetExceeded.fix
+    assert budget.exceeded(OverCap("all", 1.0), 2.5, 0).outlook().endswith("may work later.")
+    assert budget.exceeded(OverCap("all", 3.0), 3.5, 0).outlook().endswith("no use.")
+
+
+def test_a_price_nobody_knows_is_not_to_be_mended_by_a_shorter_video():
+    nobody = Cost(estimated_usd=None, basis="no price is known for this model")
+    left = Left(today_usd=1, owner_today_usd=None, resets_at=datetime.fromtimestamp(0, UTC))
+    for refused in (raised(Budget(per_day=1), nobody), Budget(per_day=1).refusal_now(nobody, left, 0)):
+        assert refused is not None
+        assert "known price" in refused.fix
+        assert "KEYFRAME_BUDGET_UNPRICED_USD" in refused.fix
+        assert "shorter" not in refused.fix
+
+
+def raised(budget: Budget, cost: Cost) -> BudgetExceeded:
+    with pytest.raises(BudgetExceeded) as caught:
+        budget.counts(cost)
+    return caught.value
 
 
 def test_a_limit_for_a_day_is_not_said_to_have_chosen_the_model():

@@ -65,6 +65,19 @@ def test_the_card_is_small_and_needs_nothing_from_elsewhere():
     assert ADDRESSES.findall(html) == []
 
 
+@pytest.mark.parametrize("toolset", ["full", "core"])
+async def test_the_card_knows_which_tools_there_are(tmp_path: Path, toolset: str):
+    served = open_server_inside(tmp_path, KEYFRAME_TOOLSET=toolset)
+    async with served as application, Client(build_server(application, ME)) as client:
+        (content,) = (await client.read_resource(CARD_URI)).contents
+
+    html = content.model_dump()["text"]
+    assert f'IS_FULL = "{toolset}" === "full"' in html
+    assert re.search(r'if \(open && IS_FULL && .*"Cancel"', html)
+    assert re.search(r"\|\| !IS_FULL \|\|.*return;", html)
+    assert "{{" not in html
+
+
 @pytest.mark.parametrize("unsafe", UNSAFE)
 def test_the_card_never_makes_code_or_markup_of_data(unsafe: str):
     assert unsafe not in page()

@@ -48,6 +48,15 @@ def test_what_was_passed_over_and_why_is_said():
     assert len(warning) < 600
 
 
+def test_all_the_arguments_for_which_a_model_is_passed_over_are_named():
+    choice = chosen(Mode.FLF2V, {"wavespeed"}, **FRAMES, prompt="p", aspect_ratio="9:16", duration=7, seed=3)
+
+    (warning,) = choice.warnings
+    told = warning.partition("wavespeed/wan-2.2-i2v-480p-ultra-fast (")[2].partition(")")[0]
+    assert told.startswith("aspect_ratio: ")
+    assert told.endswith("; also refused: duration")
+
+
 def test_nothing_is_said_when_the_first_choice_fits():
     assert chosen(Mode.T2V, {"siliconflow"}, prompt="a heron").warnings == ()
 

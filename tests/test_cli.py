@@ -21,9 +21,10 @@ from emulators.siliconflow import SiliconFlow
 from emulators.wavespeed import WaveSpeed
 from keyframe_mcp.app import Application
 from keyframe_mcp.cli import COMMANDS
+from keyframe_mcp.cli.regenerate import overrides_of
 from keyframe_mcp.cli.session import ME as PERSON
 from keyframe_mcp.cli.session import described, exit_code, going_on
-from keyframe_mcp.errors import BudgetExceeded, ProviderBusy
+from keyframe_mcp.errors import BudgetExceeded, InvalidInput, ProviderBusy
 from keyframe_mcp.store.sqlite import SqliteStore
 from keyframe_mcp.task import Cost, Failure, Inputs, Mode, Output, Status, Task
 from ledger import Clock, a_task, moved
@@ -282,6 +283,7 @@ def test_a_dry_run_shows_the_request_and_the_price_and_makes_nothing(tmp_path: P
     told = json.loads(as_json.stdout)
     assert (told["status"], told["wire"]["duration"], told["cost"]["estimated_usd"]) == ("dry_run", 2, 0)
     assert "No tasks yet" in run(tmp_path, "task").stdout
+    assert "No task is failed." in run(tmp_path, "task", "--status", "failed").stdout
 
 
 async def test_a_task_is_given_up_by_hand_and_counts_as_the_person_says(tmp_path: Path):
@@ -541,3 +543,10 @@ def test_a_result_that_was_not_copied_is_shown_with_its_end():
 
     assert described(left) == "https://provider.test/film.mp4 (not copied, works until 2026-11-21 17:00 UTC)"
     assert described(left.model_copy(update={"expires_at": None})) == "https://provider.test/film.mp4 (not copied)"
+
+
+def test_options_given_whole_and_one_by_one_are_refused_with_words():
+    with pytest.raises(InvalidInput, match=r"options\.a: options are given or removed whole already"):
+        overrides_of(("options=5", "options.a=1"), ())
+    with pytest.raises(InvalidInput, match=r"options\.a: options are given or removed whole already"):
+        overrides_of((), ("options", "options.a"))

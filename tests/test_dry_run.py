@@ -130,7 +130,7 @@ async def test_too_high_a_price_is_said_and_not_raised(tmp_path: Path):
         told = await rehearsed(studio)
 
         assert told.refusal is not None
-        assert "$2.5" in told.refusal
+        assert "$2.5" in str(told.refusal)
         with pytest.raises(BudgetExceeded):
             await studio.start()
 
@@ -147,10 +147,10 @@ async def test_what_is_left_is_told_and_whether_the_video_fits(tmp_path: Path):
         assert over.left is not None
         assert (over.left.today_usd, over.left.owner_today_usd) == (2.0, 6.5)
         assert over.refusal is not None
-        assert "$2 is left" in over.refusal
+        assert "$2 is left" in str(over.refusal)
         with pytest.raises(BudgetExceeded) as real:
             await studio.start()
-        assert str(real.value) == over.refusal
+        assert str(real.value) == str(over.refusal)
 
 
 async def test_a_video_without_a_known_price_is_said_to_be_refused_where_there_is_a_limit(tmp_path: Path):
@@ -160,7 +160,7 @@ async def test_a_video_without_a_known_price_is_said_to_be_refused_where_there_i
         assert "estimated_usd" not in told["cost"]
         assert told["budget"]["fits"] is False
         assert "KEYFRAME_BUDGET_UNPRICED_USD" in told["budget"]["refusal"]
-        assert told["budget"]["today_usd"] == 5
+        assert told["budget"]["left_today_usd"] == 5
         assert told["budget"]["resets_at"].endswith("T00:00:00Z")
         assert "would be refused" in told["next_step"]
 
@@ -220,3 +220,7 @@ async def test_a_dry_run_says_first_what_would_refuse_it_and_says_where_there_is
     assert "No spending limit is set." in said(free)
     assert "No spending limit is set." in str((free.structured_content or {})["next_step"])
     assert "No spending limit" not in said(refusal)
+    for words in (said(refusal), said(free)):
+        assert words.count("Nothing was written or sent") == 1
+    assert said(refusal).count("the price is not known") == 1
+    assert said(free).count("No spending limit") == said(free).count("it was named") == 1

@@ -13,7 +13,9 @@ import pytest
 
 from keyframe_mcp.adapters.base import Accepted, Job, Report
 from keyframe_mcp.engine import Caller
+from keyframe_mcp.engine.budget import Budget
 from keyframe_mcp.errors import (
+    BudgetExceeded,
     CredentialRefused,
     InvalidInput,
     MissingCredential,
@@ -25,6 +27,7 @@ from keyframe_mcp.errors import (
     UnexpectedReply,
     UnknownTask,
 )
+from keyframe_mcp.server.views import TaskView
 from keyframe_mcp.task import Failure, Inputs, Mode, Status, Task
 from studio import ME, ScriptedProvider, Studio, open_studio, picture
 
@@ -247,7 +250,7 @@ async def test_a_provider_that_cannot_stop_a_job_is_said_to_run_on(tmp_path: Pat
 
         task = await studio.store.get(task_id)
         assert task.status is Status.RUNNING
-        assert [warning for warning in task.warnings if "cannot stop" in warning]
+        assert TaskView.of(task).warnings == ["paid cannot stop a job; it runs on and may be billed"]
         assert len(studio.provider.cancelled) == 1
 
 
@@ -263,7 +266,7 @@ async def test_that_a_job_could_not_be_stopped_is_still_said_when_it_succeeds(tm
 
         task = await studio.store.get(task_id)
         assert task.status is Status.SUCCEEDED
-        assert [warning for warning in task.warnings if "cannot stop" in warning]
+        assert TaskView.of(task).warnings == ["it was asked to stop, but paid cannot stop a job"]
 
 
 async def test_a_late_answer_to_an_older_attempt_changes_nothing(tmp_path: Path):
@@ -292,6 +295,29 @@ async def test_the_same_request_soon_after_is_the_same_task_and_later_a_new_one(
 
         assert (first.deduplicated, second.deduplicated, third.deduplicated) == (False, True, False)
         assert first.task.id == second.task.id != third.task.id
+
+
+async def test_the_twin_of_a_task_of_unknown_fate_is_that_task_unless_a_new_key_asks_for_another(tmp_path: Path):
+    provider = ScriptedProvider(on_submit=lambda _: SubmissionUncertain())
+    async with open_studio(tmp_path, provider, budget=Budget(per_day=4.0)) as studio:
+        first = await studio.start()
+        await studio.steps.advance(first)
+        studio.clock.now += 3600
+        request = Inputs(mode=Mode.T2V, prompt="a heron takes off")
+
+        twin = await studio.engine.start(ME, request)
+        assert (twin.task.id, twin.task.status, twin.deduplicated) == (first, Status.UNKNOWN, True)
+
+        doubt = f"task {first} of the same request is unknown and may be billed"
+        with pytest.raises(BudgetExceeded):  # the unknown one still counts
+            await studio.engine.start(ME, request, model="paid/film", idempotency_key="two")
+        studio.clock.now += 86400
+        other = await studio.engine.start(ME, request, idempotency_key="two")
+        assert (other.deduplicated, doubt in other.warnings) == (False, True)
+        assert doubt in (await studio.engine.get(other.task.id, ME)).warnings
+        await studio.steps.advance(other.task.id)
+        same = await studio.engine.start(ME, request, idempotency_key="two")
+        assert (same.task.id, same.deduplicated, same.warnings) == (other.task.id, True, ())
 
 
 async def test_equal_pictures_under_other_names_are_the_same_request(tmp_path: Path):

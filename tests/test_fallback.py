@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import base64
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO, Any
 
 import anyio
 import pytest
@@ -16,6 +18,7 @@ from keyframe_mcp.adapters.base import Accepted, Job, Report, Sent
 from keyframe_mcp.engine import Rehearsal
 from keyframe_mcp.engine.budget import NO_BUDGET, Budget
 from keyframe_mcp.engine.choosing import Choosing
+from keyframe_mcp.engine.sources import Original, Sources, Wanted
 from keyframe_mcp.engine.steps import Steps
 from keyframe_mcp.engine.submitting import Rules
 from keyframe_mcp.errors import (
@@ -29,11 +32,14 @@ from keyframe_mcp.errors import (
     ProviderBusy,
     ProviderRefused,
     ProviderUnavailable,
+    RenderFailed,
     SubmissionUncertain,
     UnexpectedReply,
     UnknownModel,
 )
-from keyframe_mcp.task import Failure, Inputs, Mode, Status, Task
+from keyframe_mcp.media.fetch import Fetcher
+from keyframe_mcp.media.files import Folders
+from keyframe_mcp.task import Failure, Inputs, Mode, Picture, Status, Task
 from studio import ME, PAID_PROVIDER, ScriptedProvider, Studio, open_studio, picture
 from systems import open_systems
 
@@ -82,15 +88,18 @@ def answering(error: Exception) -> ScriptedProvider:
 
 @asynccontextmanager
 async def open_market(
-    folder: Path, budget: Budget = NO_BUDGET, default: str | None = None, **providers: ScriptedProvider
+    folder: Path,
+    budget: Budget = NO_BUDGET,
+    default: str | None = None,
+    catalogue: Mapping[str, str] = CATALOGUE,
+    **providers: ScriptedProvider,
 ) -> AsyncGenerator[Market]:
     """Providers that are not given take every job."""
-    (folder / "catalogue").mkdir(exist_ok=True)
-    for name, text in CATALOGUE.items():
-        (folder / "catalogue" / f"{name}.toml").write_text(text)
     async with open_studio(folder, budget=budget) as studio:
+        for name, text in catalogue.items():
+            (folder / "catalogue" / f"{name}.toml").write_text(text)
         catalog = catalogs.load(folder / "catalogue")
-        everyone = {name: providers.get(name, ScriptedProvider(account=name)) for name in CATALOGUE}
+        everyone = {name: providers.get(name, ScriptedProvider(account=name)) for name in catalogue}
         choosing = Choosing(catalog, everyone.keys(), default)
         intake = replace(studio.engine.intake, choosing=choosing)
         engine = replace(studio.engine, catalog=catalog, intake=intake)
@@ -147,6 +156,20 @@ async def test_a_refusal_moves_the_task_to_the_next_model_under_the_same_id(tmp_
         assert (task.id, task.status, task.remote_id) == (task_id, Status.RUNNING, f"remote-{task_id}-{task.attempt}")
         assert market.jobs == ["paid:film-v1", "other:reel-v1"]
         assert await market.studio.store.counted(0) == 6
+
+
+@pytest.mark.parametrize(
+    "promise", ["; it is asked again", "; it is asked again at 12:00:00 UTC", "; it is tried again by itself"]
+)
+async def test_a_provider_that_is_left_is_not_said_to_be_asked_again(tmp_path: Path, promise: str):
+    out = ProviderUnavailable(f"Paid did not answer (timeout; 3 s){promise}")
+    async with open_market(tmp_path, paid=answering(out)) as market:
+        moved = await market.advanced(await market.start())
+
+        assert moved.warnings[0].startswith(
+            "paid/film is out of reach (Paid did not answer (timeout; 3 s); nothing was charged); trying other/reel"
+        )
+        assert moved.refused == ("paid/film: Paid did not answer (timeout; 3 s)",)
 
 
 async def test_what_moderation_has_declined_is_not_offered_to_the_next_provider(tmp_path: Path):
@@ -442,6 +465,161 @@ async def test_warnings_of_a_model_that_was_left_go_with_it(tmp_path: Path):
 
         assert task.warnings[0].startswith("paid/film refused")
         assert task.warnings[1:] == (before,)  # it holds for the next one too, and is said once
+
+
+async def test_a_provider_whose_key_is_gone_is_passed_over(tmp_path: Path):
+    async with open_market(tmp_path, paid=answering(ProviderRefused("no"))) as market:
+        task_id = await market.start()
+        del market.steps.adapters["other"]  # pyright: ignore[reportIndexIssue] - a dictionary, in this test
+        task = await market.advanced(task_id, 2)
+
+        assert (task.status, task.model) == (Status.RUNNING, "third/film")
+        assert "other/reel: not tried, its key is not set here any more" in task.warnings
+        assert market.jobs == ["paid:film-v1", "third:film-v1"]
+
+
+async def test_where_no_other_provider_has_its_key_the_task_ends_instead_of_waiting_for_one(tmp_path: Path):
+    async with open_market(tmp_path, paid=answering(ProviderRefused("no"))) as market:
+        task_id = await market.start()
+        market.steps.adapters.pop("other")  # pyright: ignore[reportAttributeAccessIssue] - a dictionary, in this test
+        market.steps.adapters.pop("third")  # pyright: ignore[reportAttributeAccessIssue] - a dictionary, in this test
+        task = await market.advanced(task_id)
+
+        assert task.status is Status.FAILED
+        assert task.failure is not None
+        assert "paid/film: no; other/reel: not tried, its key is not set here any more" in task.failure.message
+        assert task.counted_usd == 0
+
+
+async def test_what_a_moved_task_answers_is_answered_under_both_models_and_said(tmp_path: Path):
+    async with open_market(tmp_path, paid=answering(PaymentNeeded("no credit"))) as market:
+        task_id = await market.start("paid/film")
+        await market.advanced(task_id, 2)
+        request = Inputs(mode=Mode.T2V, prompt="a heron takes off")
+
+        first = await market.studio.engine.start(ME, request, model="paid/film")
+        now = await market.studio.engine.start(ME, request, model="other/reel")
+        third = await market.studio.engine.start(ME, request, model="third/film")
+
+        assert (first.task.id, now.task.id) == (task_id, task_id)
+        assert "went on from paid/film to other/reel, so nothing is made with paid/film" in first.warnings[-1]
+        assert now.warnings == ()
+        assert not third.deduplicated
+
+
+async def test_what_was_promised_of_the_first_model_goes_with_it(tmp_path: Path):
+    seed = 'seed = { type = "integer" }\n'
+    seeded = {name: text.replace("duration =", f"{seed}duration =") for name, text in CATALOGUE.items()}
+    failed = Report(status=Status.FAILED, failure=Failure.of(GenerationFailed("out of memory")))
+    paid = ScriptedProvider(on_check=lambda _: failed)
+    async with open_market(tmp_path, Budget(per_task=4), catalogue=seeded, paid=paid) as market:
+        parent = await market.start("paid/film", fallback=False, seed=7)
+        await market.advanced(parent, 2)
+        paid.on_submit = lambda _: ProviderRefused("no")
+        engine = market.studio.engine
+        retake = await engine.retake(ME, parent, {"fallback": True})
+        started = await engine.start(ME, **retake.wanted)
+        assert any("expect the same video" in each for each in started.warnings)
+        passed = await market.start("third/film", seed=8)
+        assert any("is used instead" in each for each in (await market.studio.store.get(passed)).warnings)
+
+        for task_id in (started.task.id, passed):
+            moved = await market.advanced(task_id)
+            assert moved.model == "other/reel"
+            assert not any("expect the same video" in each or "is used instead" in each for each in moved.warnings)
+
+
+async def test_pictures_are_fetched_once_however_many_models_want_them_in_their_own_way(tmp_path: Path):
+    fetched: list[str] = []
+    shown = picture(tmp_path / "shown.png").read_bytes()
+
+    async def fetch(url: str, into: IO[bytes], *_: object, **__: object) -> None:
+        fetched.append(url)
+        into.write(shown)
+
+    each = {"other": '["jpeg"]', "third": '["png"]'}
+    narrow = {name: CATALOGUE[name].replace('["png", "jpeg"]', formats) for name, formats in each.items()}
+    async with open_market(tmp_path, catalogue=CATALOGUE | narrow) as market:
+        studio = market.studio
+        folders = Folders((tmp_path,), tmp_path)
+        kept = {"folder": tmp_path / "pictures", "outputs": tmp_path / "out"}
+        sources = Sources(studio.store, folders, fetch, studio.workshop, **kept)
+        engine = replace(studio.engine, intake=replace(studio.engine.intake, sources=sources))
+        first, last = "https://a.test/1.png?sig=once", "https://a.test/2.png?sig=once"
+        request = Inputs(mode=Mode.FLF2V, first_image=first, last_image=last)
+
+        started = await engine.start(ME, request, fallback=True)
+
+        assert sorted(fetched) == [first, last]
+        assert other_models(started.task) == PLAN[1:]
+        assert {each.mime_type for plan in started.task.alternatives[:1] for each in plan.pictures.values()} == {
+            "image/jpeg"
+        }
+        assert [path.suffix for path in (tmp_path / "pictures").iterdir() if path.is_dir()] == []
+
+
+class FailingFor(Sources):
+    """Cannot make a picture ready for whoever takes no PNG."""
+
+    def __init__(self, *given: Any, otherwise: Callable[[], Awaitable[None]], **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._otherwise = otherwise
+
+    async def picture(self, original: Original, wanted: Wanted) -> tuple[Picture, tuple[str, ...]]:
+        if "png" not in wanted.formats:
+            await self._otherwise()
+        return await super().picture(original, wanted)
+
+
+async def worker_died() -> None:
+    raise RenderFailed("the media worker stopped (exit code 1)")
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "left", "why"),
+    [
+        (worker_died, ["third/film"], "other/reel is no alternative: the media worker stopped"),
+        (anyio.sleep_forever, [], "other/reel is no alternative: its pictures were not ready within 0.5 seconds"),
+    ],
+)
+async def test_an_alternative_that_cannot_be_prepared_is_dropped_and_the_request_goes_its_way(
+    tmp_path: Path, otherwise: Callable[[], Awaitable[None]], left: list[str], why: str
+):
+    first, last = picture(tmp_path / "a.png"), picture(tmp_path / "b.png", shift=9)
+    third = THIRD.replace('by = "url"', 'by = "upload"')
+    catalogue = CATALOGUE | {"other": OTHER.replace('["png", "jpeg"]', '["jpeg"]'), "third": third}
+    async with open_market(tmp_path, catalogue=catalogue) as market:
+        studio = market.studio
+        given = (studio.store, Folders((tmp_path,), tmp_path), Fetcher().fetch, studio.workshop)
+        kept = {"folder": tmp_path / "pictures", "outputs": tmp_path / "out"}
+        sources = FailingFor(*given, **kept, otherwise=otherwise)
+        intake = replace(studio.engine.intake, sources=sources, most_seconds=0.5)
+        request = Inputs(mode=Mode.FLF2V, first_image=str(first), last_image=str(last))
+
+        with anyio.fail_after(30):
+            started = await replace(studio.engine, intake=intake).start(ME, request, fallback=True)
+
+        assert (started.task.model, other_models(started.task)) == ("paid/film", left)
+        assert any(each.startswith(why) for each in started.task.warnings)
+        assert [path for path in (tmp_path / "pictures").iterdir() if path.is_dir()] == []
+
+
+async def test_a_picture_that_came_as_bytes_is_not_called_damaged_where_only_addresses_are_taken(tmp_path: Path):
+    data = "data:image/png;base64," + base64.b64encode(picture(tmp_path / "a.png").read_bytes()).decode()
+    failed = Report(status=Status.FAILED, failure=Failure.of(GenerationFailed("out of memory")))
+    async with open_market(tmp_path, paid=ScriptedProvider(on_check=lambda _: failed)) as market:
+        frames = {"first_image": data, "last_image": data}
+        parent = await market.start("paid/film", fallback=False, mode=Mode.FLF2V, prompt=None, **frames)
+        await market.advanced(parent, 2)
+        retake = await market.studio.engine.retake(ME, parent, {"model": "third/film"})
+
+        with pytest.raises(InvalidInput) as caught:
+            await market.studio.engine.start(ME, **retake.wanted)
+
+        assert "first_image: A third takes pictures only as public https URLs (it comes from task" in str(caught.value)
+        assert "give another first_image in overrides" in str(caught.value)
+        assert "null" not in str(caught.value)
+        assert "damaged" not in str(caught.value)
 
 
 async def test_a_dry_run_names_the_alternatives_with_their_prices(tmp_path: Path):

@@ -87,7 +87,7 @@ async def answer_of(handler: Any, **arguments: Any) -> str:
 async def test_a_mistake_of_ours_is_called_one_and_its_words_stay_in_the_log(caplog: pytest.LogCaptureFixture):
     said = await answer_of(broken_inside)
     assert said.startswith("broken_inside: a mistake inside this server")
-    assert "list_tasks" in said
+    assert "Repeat the same call" in said
     assert "only we" not in said
     assert "KeyError" not in said
     assert "what only we should read" in caplog.text

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
 import pytest
+from anyio.abc import Process
 from mcp import Client
 from mcp.client.sse import sse_client
 
@@ -28,16 +31,24 @@ def free_port() -> int:
 @asynccontextmanager
 async def serving(folder: Path, transport: str = "all") -> AsyncGenerator[str]:
     """The address of a server that answers."""
-    port = free_port()
-    command = [sys.executable, "-m", "keyframe_mcp", "serve", "--transport", transport, "--port", str(port)]
-    quiet = subprocess.DEVNULL
-    process = await anyio.open_process(command, env=environment(folder), cwd=folder, stdout=quiet, stderr=quiet)
-    try:
-        await answering(f"http://127.0.0.1:{port}/health")
-        yield f"http://127.0.0.1:{port}"
+    async with running(folder, transport) as (address, process):
+        yield address
         process.send_signal(signal.SIGTERM)
         with anyio.fail_after(6):
             assert await process.wait() == 0
+
+
+@asynccontextmanager
+async def running(folder: Path, transport: str) -> AsyncGenerator[tuple[str, Process]]:
+    """The address of a server that answers, and its process, which writes its log into `log`."""
+    port = free_port()
+    command = [sys.executable, "-m", "keyframe_mcp", "serve", "--transport", transport, "--port", str(port)]
+    quiet = subprocess.DEVNULL
+    with (folder / "log").open("wb") as log:
+        process = await anyio.open_process(command, env=environment(folder), cwd=folder, stdout=quiet, stderr=log)
+    try:
+        await answering(f"http://127.0.0.1:{port}/health")
+        yield f"http://127.0.0.1:{port}", process
     finally:
         if process.returncode is None:
             process.kill()
@@ -97,6 +108,73 @@ async def test_only_the_transport_asked_for_is_there(tmp_path: Path):
     async with serving(tmp_path, "http") as address, httpx.AsyncClient(trust_env=False) as client:
         assert (await client.get(f"{address}/sse")).status_code == 404
         assert (await client.get(f"{address}/health")).json()["status"] == "ok"
+
+
+async def test_a_signal_ends_open_streams_with_their_answer_and_the_process_at_once(tmp_path: Path):
+    async with running(tmp_path, "http") as (address, process), httpx.AsyncClient(trust_env=False) as client:
+        with anyio.fail_after(30):
+            async with Client(f"{address}/mcp") as maker:
+                made = (await maker.call_tool("generate_t2v", {"prompt": "heard of", "duration": 1})).structured_content
+            assert made
+            wanted = ({"taskIds": [made["task_id"]]}, {"resourceSubscriptions": ["keyframe://tasks"]})
+            async with AsyncExitStack() as open_streams:
+                streams = [
+                    await open_streams.enter_async_context(client.stream("POST", f"{address}/mcp", **listen(each)))
+                    for each in wanted * 3
+                ]
+                frames = [data_of(each) for each in streams]
+                for each in frames:
+                    assert (await anext(each))["method"] == "notifications/subscriptions/acknowledged"
+                process.send_signal(signal.SIGTERM)
+                with anyio.fail_after(2.5):  # uvicorn's own patience is longer
+                    assert await process.wait() == 0
+                last = [[frame async for frame in each][-1] for each in frames]
+
+    assert [each["id"] for each in last] == [7] * 6
+    assert all("result" in each for each in last)
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+async def test_a_signal_does_not_wait_for_the_standing_streams_of_older_clients(tmp_path: Path):
+    async with running(tmp_path, "all") as (address, process), httpx.AsyncClient(trust_env=False) as client:
+        with anyio.fail_after(30):
+            accept = {"accept": "application/json, text/event-stream"}
+            about = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "any", "version": "1"}}
+            opening = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about}
+            opened = await client.post(f"{address}/mcp", json=opening, headers=accept)
+            session = {"mcp-session-id": opened.headers["mcp-session-id"]}
+            async with client.stream("GET", f"{address}/mcp", headers=accept | session) as stream:
+                assert stream.status_code == 200
+                process.send_signal(signal.SIGTERM)
+                with anyio.fail_after(2.5):
+                    assert await process.wait() == 0
+                assert await stream.aread() == b""
+
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def listen(wanted: dict[str, list[str]]) -> dict[str, Any]:
+    """A request to be told of changes, as any HTTP client could write it."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}},
+    }
+    params = {"notifications": wanted, "_meta": meta}
+    return {
+        "headers": {
+            "accept": "application/json, text/event-stream",
+            "mcp-protocol-version": "2026-07-28",
+            "mcp-method": "subscriptions/listen",
+        },
+        "json": {"jsonrpc": "2.0", "id": 7, "method": "subscriptions/listen", "params": params},
+    }
+
+
+async def data_of(stream: httpx.Response) -> AsyncGenerator[dict[str, Any]]:
+    """What a stream of events carries."""
+    async for line in stream.aiter_lines():
+        if line.startswith("data: {"):
+            yield json.loads(line.removeprefix("data: "))
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "example.com"])  # noqa: S104 - it is refused

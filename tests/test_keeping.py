@@ -268,7 +268,7 @@ async def test_with_copying_off_a_task_succeeds_with_the_provider_s_url_and_says
     assert task.outputs == (Output(url=f"{site.url}?signature=s3cret", expires_at=until, kept=False),)
     (warning,) = task.warnings
     assert "KEYFRAME_KEEP_RESULTS" in warning
-    assert f"works until {until:%Y-%m-%d %H:%M} UTC, and view_video, extract_frame and task:{task.id} only" in warning
+    assert f"works until {until:%Y-%m-%d %H:%M} UTC, and view_video and task:{task.id} only" in warning
     assert not (studio.folder / "out").exists()
     assert site.heads == []
     assert TaskView.of(task).data()["outputs"] == [

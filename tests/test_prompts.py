@@ -10,6 +10,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp.types import TextContent
 
+from emulators.faults import Reset
 from keyframe_mcp.server import build_server
 from studio import ME, open_server_inside
 from systems import open_systems
@@ -97,6 +98,27 @@ async def test_models_with_a_key_are_named_before_previews(tmp_path: Path):
         assert "Models for this here" not in chosen
 
 
+async def test_models_are_named_in_the_order_in_which_one_is_chosen(tmp_path: Path):
+    async with open_systems(tmp_path) as systems:
+        words = await text(systems.client, "first_last_frame", PICTURES)
+        long = await text(systems.client, "storyboard", {"script": "A heron.", "duration": "16"})
+
+        assert "Models for this here: wavespeed/" in words
+        assert "baicai" not in words
+        assert "Models for this here: wavespeed/vidu-q3-start-end-to-video" in long
+
+
+async def test_a_clip_of_unknown_fate_is_not_continued(tmp_path: Path):
+    async with open_systems(tmp_path) as systems:
+        systems.wavespeed.next("submit", Reset())
+        call = {"prompt": "a heron", "model": "wavespeed/wan-2.1-t2v-720p", "wait_seconds": 20}
+        task = await systems.call("generate_t2v", **call)
+        assert task["status"] == "unknown"
+
+        said = await refusal(systems.client, "extend_clip", task_id=task["task_id"], what_happens="more")
+        assert f"keyframe-mcp task {task['task_id']}" in said
+
+
 async def test_previews_are_said_to_be_no_ai_video(tmp_path: Path):
     async with open_server_inside(tmp_path) as application, Client(build_server(application, ME)) as client:
         assert "not AI video" in await text(client, "first_last_frame", PICTURES)
@@ -138,13 +160,23 @@ async def test_what_cannot_be_used_is_refused_with_what_would_have_worked(tmp_pa
             ("did you mean aspect_ratio?", "storyboard", script | {"aspect": "1:1"}),
             ("does not make flf2v; these do: local/morph", "storyboard", script | {"model": "local/camera"}),
             ("did you mean", "storyboard", script | {"model": "wavespeed/wan-flf"}),
+            ("nearest: 30", "storyboard", script | {"model": "local/morph", "duration": "31"}),
+            ("'5:4' is not one of", "storyboard", script | {"model": "local/morph", "aspect_ratio": "5:4"}),
             ("at most 20000", "storyboard", {"script": "x" * 20_001}),
-            ("list_tasks", "extend_clip", {"task_id": "kf_nothing", "what_happens": "more"}),
+            ("there is no task", "extend_clip", {"task_id": "kf_nothing", "what_happens": "more"}),
         ):
             assert expected in await refusal(client, name, **arguments)
+
+
+async def test_a_prompt_there_is_not_is_named_once(tmp_path: Path):
+    async with open_server_inside(tmp_path) as application, Client(build_server(application, ME)) as client:
+        text = await refusal(client, "nope")
+
+    assert text == "There is no prompt 'nope'; there are storyboard, first_last_frame, extend_clip."
 
 
 async def test_a_server_with_fewer_tools_offers_no_prompt_that_names_the_others(tmp_path: Path):
     fewer = open_server_inside(tmp_path, KEYFRAME_TOOLSET="core")
     async with fewer as application, Client(build_server(application, ME)) as client:
         assert (await client.list_prompts()).prompts == []
+        assert "There is no prompt 'storyboard'" in await refusal(client, "storyboard", script="A heron.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import anyio
 import httpx
@@ -39,6 +39,7 @@ from keyframe_mcp.server import build_server
 from keyframe_mcp.server.protocol_tasks import TASKS, TasksExtension, task_named
 from keyframe_mcp.server.task_notices import MOST_TASKS, TaskNotices
 from keyframe_mcp.server.task_states import EngineTasks, TaskState
+from keyframe_mcp.server.task_watches import TaskWatches
 from keyframe_mcp.task import Inputs, Mode, Status
 from studio import ME, ScriptedProvider, Studio, open_server_inside, open_studio
 from test_http import serving
@@ -181,11 +182,19 @@ def said(result: dict[str, Any]) -> str:
     return " ".join(block["text"] for block in result["content"])
 
 
-def server_of(studio: Studio, caller: Caller = ME, seconds_apart: float = 0.01) -> MCPServer:
-    """A server with nothing but a studio's tasks, in a hurry."""
+def server_of(studio: Studio, caller: Caller = ME, watches: TaskWatches | None = None) -> MCPServer:
+    """A server with nothing but a studio's tasks."""
     source = EngineTasks(studio.engine, caller)
-    notices = TaskNotices(source, seconds_apart)
-    return MCPServer("tasks", extensions=[TasksExtension(source, ())], middleware=[notices], log_level="ERROR")
+    middleware: Any = [TaskNotices(watches)] if watches else []
+    return MCPServer("tasks", extensions=[TasksExtension(source, ())], middleware=middleware, log_level="ERROR")
+
+
+@asynccontextmanager
+async def telling(studio: Studio, seconds_apart: float = 0.01) -> AsyncGenerator[MCPServer]:
+    """The same server, which tells of tasks too, in a hurry."""
+    async with anyio.create_task_group() as tasks:
+        yield server_of(studio, watches=TaskWatches(EngineTasks(studio.engine, ME), tasks, seconds_apart))
+        tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager
@@ -207,7 +216,8 @@ async def test_a_slow_call_is_answered_with_a_handle_whose_id_is_our_task(tmp_pa
         handle = await start(client)
         plain = (await client.call_tool("get_task", {"task_id": handle["taskId"]})).structured_content
         shown = await finished(client, handle["taskId"])
-        whole = (await client.call_tool("get_task", {"task_id": handle["taskId"]})).structured_content
+        called = await client.call_tool("get_task", {"task_id": handle["taskId"]})
+        whole, text = called.structured_content, said(called.model_dump())
 
     assert handle["status"] == "working"
     assert handle["ttlMs"] is None
@@ -221,6 +231,9 @@ async def test_a_slow_call_is_answered_with_a_handle_whose_id_is_our_task(tmp_pa
     assert shown["result"]["structuredContent"] == whole
     assert shown["result"]["isError"] is False
     assert f"Task {handle['taskId']} succeeded" in said(shown["result"])
+    assert whole
+    assert f"next_step: {whole['next_step']}" in said(shown["result"])
+    assert said(shown["result"]) == text
 
 
 @pytest.mark.parametrize("era", ["auto", "legacy"])
@@ -414,7 +427,8 @@ async def test_a_listener_is_told_of_the_moves_of_its_tasks_and_of_no_others(tmp
         mine, still, other = [await studio.start(prompt) for prompt in ("mine", "mine too", "not asked for")]
         foreign = await studio.engine.start(STRANGER, Inputs(mode=Mode.T2V, prompt="theirs"), model="paid/film")
         async with (
-            Client(server_of(studio), extensions=[hears], message_handler=hears.on_message) as client,
+            telling(studio) as server,
+            Client(server, extensions=[hears], message_handler=hears.on_message) as client,
             listening(client, [mine, foreign.task.id, "kf_none", mine, still]),
         ):
             assert await hears.until_acknowledged() == {"taskIds": [mine, still]}
@@ -432,16 +446,44 @@ async def test_a_listener_is_told_of_the_moves_of_its_tasks_and_of_no_others(tmp
     assert told[-1].keys() - {"_meta"} == shown.keys() - {"_meta", "resultType"}
 
 
+class WithoutLists:
+    """A store that only gives tasks by their ids."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.get = studio.store.get
+
+
+async def test_ids_of_nobodys_are_passed_over_without_looking_for_what_was_meant(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        task_id, store = await studio.start(), cast("Any", WithoutLists(studio))
+        source = EngineTasks(replace(studio.engine, store=store), ME)
+
+        assert await source.find(task_id[:-1] + "x") is None
+        assert await source.find(f"task:{task_id}") is None
+        found = await source.find(task_id)
+
+    assert found
+    assert found.task_id == task_id
+
+
 class Settled:
-    """A source whose every task is done, and whose answers take no time."""
+    """A source whose every task is done, and whose answers take no time. It counts who looks."""
+
+    def __init__(self) -> None:
+        self.looks = 0
 
     async def get(self, task_id: str) -> TaskState:
         return TaskState(task_id, "cancelled", "Stopped.", 0, 0, 1)
+
+    async def find(self, task_id: str) -> TaskState | None:
+        self.looks += 1
+        return await self.get(task_id)
 
     async def cancel(self, task_id: str) -> None:
         return None
 
     async def follow(self, task_ids: Sequence[str]) -> AsyncGenerator[Sequence[TaskState]]:
+        self.looks += 1
         yield [await self.get(each) for each in task_ids]
         await anyio.sleep_forever()
 
@@ -480,9 +522,11 @@ async def acknowledge(ctx: ServerRequestContext[Any, Any]) -> dict[str, Any]:
 
 async def test_the_acknowledgement_comes_first_and_the_telling_ends_when_the_server_ends_the_stream():
     session: Any = Recording(ClientCapabilities(extensions={TASKS: {}}))
+    answer: Any = None
 
     with anyio.fail_after(5):
-        answer = await TaskNotices(Settled())(asking(session, ["kf_1"]), acknowledge)
+        async with anyio.create_task_group() as tasks:
+            answer = await TaskNotices(TaskWatches(Settled(), tasks))(asking(session, ["kf_1"]), acknowledge)
 
     assert answer == {"ended": True}
     assert [each.method for each in session.sent] == ["notifications/subscriptions/acknowledged", "notifications/tasks"]
@@ -493,7 +537,8 @@ async def test_a_listener_hears_what_another_process_did(tmp_path: Path):
     async with open_studio(tmp_path) as studio, open_studio(tmp_path) as elsewhere:
         task_id = await studio.start()
         async with (
-            Client(server_of(studio), extensions=[hears], message_handler=hears.on_message) as client,
+            telling(studio) as server,
+            Client(server, extensions=[hears], message_handler=hears.on_message) as client,
             listening(client, [task_id]),
         ):
             await hears.until_told(1)
@@ -507,7 +552,10 @@ async def test_streams_end_with_their_clients_and_leave_nobody_listening(tmp_pat
     hears = TasksClient()
     async with open_studio(tmp_path) as studio:
         task_id = await studio.start()
-        async with Client(server_of(studio), extensions=[hears], message_handler=hears.on_message) as client:
+        async with (
+            telling(studio) as server,
+            Client(server, extensions=[hears], message_handler=hears.on_message) as client,
+        ):
             for count in range(20):
                 async with listening(client, [task_id]):
                     await hears.until_told(count + 1)
@@ -523,9 +571,8 @@ async def test_a_fast_task_is_told_at_a_bounded_pace_and_its_last_state_is_never
     async with open_studio(tmp_path, provider) as studio:
         task_id = await studio.start()
         async with (
-            Client(
-                server_of(studio, seconds_apart=0.3), extensions=[hears], message_handler=hears.on_message
-            ) as client,
+            telling(studio, seconds_apart=0.3) as server,
+            Client(server, extensions=[hears], message_handler=hears.on_message) as client,
             listening(client, [task_id]),
         ):
             await hears.until_told(1)
@@ -539,8 +586,13 @@ async def test_a_fast_task_is_told_at_a_bounded_pace_and_its_last_state_is_never
 async def test_listening_for_tasks_takes_the_extension_and_a_list(tmp_path: Path):
     async with open_studio(tmp_path) as studio:
         task_id = await studio.start()
-        for extensions, wanted, code in (([], [task_id], -32021), ([TasksClient()], task_id, -32602)):
-            async with Client(server_of(studio), extensions=extensions) as client:
+        several = [f"{task_id}{number}" for number in range(MOST_TASKS + 1)]
+        for extensions, wanted, code in (
+            ([], [task_id], -32021),
+            ([TasksClient()], task_id, -32602),
+            ([TasksClient()], several, -32602),
+        ):
+            async with telling(studio) as server, Client(server, extensions=extensions) as client:
                 asked = SubscriptionFilter.model_validate({"taskIds": wanted})
                 request = SubscriptionsListenRequest(params=SubscriptionsListenRequestParams(notifications=asked))
                 with pytest.raises(MCPError) as refused, anyio.fail_after(5):
@@ -549,14 +601,30 @@ async def test_listening_for_tasks_takes_the_extension_and_a_list(tmp_path: Path
                 assert refused.value.code == code
 
 
-async def test_one_stream_takes_a_bounded_number_of_tasks_and_says_which():
-    session: Any = Recording(ClientCapabilities(extensions={TASKS: {}}))
-    ids = [f"kf_{number}" for number in range(MOST_TASKS + 1)]
+async def test_many_streams_for_the_same_tasks_are_one_look_at_each_and_all_hear_of_it():
+    first, *sessions = [cast("Any", Recording(ClientCapabilities(extensions={TASKS: {}}))) for _ in range(21)]
+    ids, source, ends = [f"kf_{number}" for number in range(5)], Settled(), anyio.Event()
 
-    await TaskNotices(Settled())(asking(session, ids), acknowledge)
+    async def stay(ctx: ServerRequestContext[Any, Any]) -> dict[str, Any]:
+        params = SubscriptionsAcknowledgedNotificationParams(notifications=SubscriptionFilter())
+        await ctx.session.send_notification(SubscriptionsAcknowledgedNotification(params=params), 1)
+        await ends.wait()
+        return {"ended": True}
 
-    agreed = session.sent[0].params.notifications.model_dump(exclude_none=True)
-    assert agreed == {"taskIds": ids[:MOST_TASKS]}
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            notices = TaskNotices(TaskWatches(source, tasks))
+            await notices(asking(first, ids), acknowledge)
+            assert source.looks == 2 * len(ids)  # to see whose it is, and to follow it
+            for session in sessions:
+                tasks.start_soon(notices, asking(session, ids), stay)
+            while not all(len(session.sent) > len(ids) for session in sessions):
+                await anyio.sleep(0.005)
+            ends.set()
+
+    assert source.looks == 4 * len(ids)
+    for session in sessions:
+        assert [each.params["taskId"] for each in session.sent[1:]] == ids
 
 
 async def test_other_subscriptions_go_through_as_they_are(tmp_path: Path):

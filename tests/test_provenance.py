@@ -295,3 +295,24 @@ def drawn(generative: bool) -> Task:
         created_at=0,
         updated_at=0,
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "written"),
+    [
+        *(
+            (name, "canary", "(left out)")
+            for name in ("civitaiToken", "accessKey", "X-Api-Key", "hf-token", "api_keys")
+        ),
+        ("keyframes", 12, 12),
+        ("token_count", "7", "7"),
+        ("lora", "s3://bucket/weights?sig=canary", "s3://bucket/weights"),
+        (
+            "note",
+            "see https://a.test/p.png?X-Sig=canary; nothing was charged)",
+            "see https://a.test/p.png; nothing was charged)",
+        ),
+    ],
+)
+def test_what_is_called_like_a_secret_or_signs_an_address_is_left_out(name: str, value: object, written: object):
+    assert bare({name: value}) == {name: written}

@@ -16,9 +16,12 @@ from keyframe_mcp.engine import Caller, Started
 from keyframe_mcp.engine.budget import Budget
 from keyframe_mcp.errors import (
     BudgetExceeded,
+    CallerError,
     GenerationFailed,
+    InDoubt,
     InvalidInput,
     NotReady,
+    ProviderUnavailable,
     SubmissionUncertain,
     UnknownTask,
 )
@@ -43,8 +46,8 @@ async def failed(studio: Studio, task_id: str) -> Task:
     return await studio.store.get(task_id)
 
 
-async def refusal(studio: Studio, task_id: str, **overrides: Any) -> str:
-    with pytest.raises(InvalidInput) as caught:
+async def refusal(studio: Studio, task_id: str, kind: type[CallerError] = InvalidInput, **overrides: Any) -> str:
+    with pytest.raises(kind) as caught:
         await again(studio, task_id, **overrides)
     return str(caught.value)
 
@@ -72,11 +75,9 @@ async def test_made_again_with_nothing_changed_it_is_a_new_task_and_asked_twice_
         parent = await failed(studio, await studio.start())
 
         once, twice = await again(studio, parent.id), await again(studio, parent.id)
-        other = await again(studio, once.task.id, seed=None, prompt="a heron takes off")
 
-        assert once.task.id not in (parent.id, other.task.id)
+        assert (once.task.id != parent.id, once.deduplicated) == (True, False)
         assert (twice.task.id, twice.deduplicated) == (once.task.id, True)
-        assert (once.deduplicated, other.deduplicated) == (False, False)
         studio.clock.now += 121
         assert not (await again(studio, parent.id)).deduplicated
 
@@ -148,7 +149,7 @@ async def test_a_picture_that_came_as_bytes_is_taken_from_our_copy_or_asked_for(
         Path(parent.pictures["first_image"].file).unlink()
         said = await refusal(studio, parent.id)
         assert "its bytes came in that call; give it again" in said
-        assert f"it comes from task {parent.id}" in said
+        assert f"it comes from task {parent.id}; give another first_image in overrides" in said
 
 
 async def test_an_input_is_left_out_where_it_is_null_and_unchanged_where_it_is_empty(tmp_path: Path):
@@ -191,17 +192,32 @@ async def test_what_cannot_be_changed_is_refused_with_what_would_have_worked(
         assert [task.id for task in await studio.engine.recent(ME)] == [parent]
 
 
+async def test_all_that_cannot_be_changed_is_told_at_once(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        parent = await studio.start()
+        wrong: dict[str, Any] = {"promt": "x", "seed": "many", "fallback": "no", "duration": 7, "options": {"fps": 3}}
+
+        said = await refusal(studio, parent, **wrong)
+
+        told = ("overrides.promt: ", "overrides.seed: ", "overrides.fallback: ", "duration: 7 ", "options.fps: ")
+        assert [words for words in told if words not in said] == []
+        assert "overrides.model: there is no" in await refusal(studio, parent, promt="x", model="paid/nothing")
+
+
 async def test_what_the_earlier_call_dropped_is_told_with_how_to_be_rid_of_it(tmp_path: Path):
     async with open_studio(tmp_path) as studio:
-        request = {"mode": Mode.T2V, "prompt": "a heron", "negative_prompt": "fog", "options": {"fps": 30}}
+        request = {"mode": Mode.T2V, "prompt": "a heron", "negative_prompt": "fog", "seed": 7, "options": {"fps": 30}}
         first = await studio.engine.start(ME, Inputs.model_validate(request), model="paid/film", strict=False)
         parent = await failed(studio, first.task.id)
 
-        said = await refusal(studio, parent.id)
+        said = await refusal(studio, parent.id, strict=True)
         assert 'overrides {"negative_prompt": null} leaves it out' in said
         assert 'overrides {"options": {"fps": null}} leaves it out' in said
-        assert (await again(studio, parent.id, strict=False)).task.wire == parent.wire
-        changed = (await again(studio, parent.id, negative_prompt=None, options={"fps": None}, duration=10)).task
+        same = await again(studio, parent.id)
+        assert same.task.wire == parent.wire
+        assert not any("expect the same video" in each for each in same.warnings)  # the seed was dropped
+        without: dict[str, Any] = {"negative_prompt": None, "seed": None, "options": {"fps": None}}
+        changed = (await again(studio, parent.id, **without, duration=10)).task
         assert changed.request == {"mode": "t2v", "prompt": "a heron", "duration": 10}
 
 
@@ -212,8 +228,9 @@ async def test_a_task_nobody_knows_the_fate_of_is_not_made_again(tmp_path: Path)
         await studio.steps.advance(task_id)
         assert (await studio.store.get(task_id)).status is Status.UNKNOWN
 
-        said = await refusal(studio, task_id, prompt="a stork")
+        said = await refusal(studio, task_id, InDoubt, prompt="a stork")
 
+        assert InDoubt.who == "the user"
         assert "may exist at paid and be billed" in said
         assert f"keyframe-mcp task {task_id}" in said
 
@@ -227,6 +244,55 @@ async def test_a_task_that_is_still_made_is_made_again_only_with_changes(tmp_pat
         assert (await again(studio, task_id, prompt="a stork")).task.parent_id == task_id
 
 
+@pytest.mark.parametrize(
+    "filled_in",
+    [
+        {"seed": None},
+        {"strict": True},
+        {"model": "paid/film"},
+        {"prompt": "a heron takes off"},
+        {"duration": 5},
+        {"duration": None},
+        {"options": {}},
+        {"options": None},
+        {"fallback": False},
+        {"prompt": "", "model": None},
+    ],
+)
+async def test_what_is_named_and_changes_nothing_is_no_change_to_a_task_that_is_still_made(
+    tmp_path: Path, filled_in: dict[str, Any]
+):
+    async with open_studio(tmp_path) as studio:
+        task_id = await studio.start()
+        await studio.steps.advance(task_id)
+        retake = await studio.engine.retake(ME, task_id, filled_in)
+
+        with pytest.raises(NotReady, match="is running and nothing that is sent differs"):
+            await studio.engine.rehearse(ME, **retake.wanted)
+        assert "the same video twice" in await refusal(studio, task_id, NotReady, **filled_in)
+        assert [each.id for each in await studio.engine.recent(ME)] == [task_id]
+
+
+async def test_the_same_key_is_answered_also_when_the_earlier_task_has_become_unknown(tmp_path: Path):
+    async with open_studio(tmp_path) as studio:
+        parent = await studio.start()
+        await studio.steps.advance(parent)
+        once = await again(studio, parent, key="take-2", duration=10)
+        studio.provider.on_check = lambda _: ProviderUnavailable("silence")
+        for _ in range(3):
+            studio.clock.now += 10**6
+            await studio.steps.advance(parent)
+        assert (await studio.store.get(parent)).status is Status.UNKNOWN
+
+        assert (await again(studio, parent, key="take-2", duration=10)).task.id == once.task.id
+        with pytest.raises(InvalidInput, match="idempotency_key"):
+            await again(studio, parent, key="take-2")
+        with pytest.raises(InDoubt):
+            await again(studio, parent, key="take-3", duration=10)
+        with pytest.raises(InDoubt):
+            await again(studio, parent, promt="x")
+
+
 async def test_the_same_seed_and_nothing_changed_promises_the_same_video(tmp_path: Path):
     async with client_in(tmp_path) as client:
         task = await ask(client, "generate_t2v", prompt="a card", duration=1, wait_seconds=45)
@@ -234,8 +300,19 @@ async def test_the_same_seed_and_nothing_changed_promises_the_same_video(tmp_pat
         same = await ask(client, "regenerate", task_id=task["task_id"], dry_run=True)
         other = await ask(client, "regenerate", task_id=task["task_id"], overrides={"prompt": "b"}, dry_run=True)
 
-        assert any("expect the same video" in warning for warning in same["warnings"])
+        assert any("expect the same video; another prompt makes another" in warning for warning in same["warnings"])
         assert not any("expect the same video" in warning for warning in other["warnings"])
+
+
+async def test_only_what_the_model_reads_is_said_to_make_another_video(tmp_path: Path):
+    first, last = picture(tmp_path / "first.png"), picture(tmp_path / "last.png", shift=9)
+    async with client_in(tmp_path) as client:
+        frames = {"first_image": str(first), "last_image": str(last), "prompt": "it moves"}
+        task = await ask(client, "generate_flf2v", **frames, duration=1, wait_seconds=45)
+
+        same = await ask(client, "regenerate", task_id=task["task_id"], dry_run=True)
+
+        assert any(each.endswith("expect the same video; another picture makes another") for each in same["warnings"])
 
 
 async def test_limits_hold_for_what_is_made_again_and_a_dry_run_writes_nothing(tmp_path: Path):

@@ -76,7 +76,7 @@ async def test_a_foreign_task_is_not_there_exactly_as_one_that_never_was(tmp_pat
 
             assert foreign == invented
             assert foreign[0] == NOT_FOUND[era]
-            assert "list_tasks" in foreign[1]
+            assert "an id that a generate tool gave" in foreign[1]
             assert (await read(client, "keyframe://tasks"))["tasks"] == []
             assert not [each for each in (await client.list_resources()).resources if task_id in each.uri]
             assert (await client.complete(TASK, {"name": "id", "value": ""})).completion.values == []
@@ -101,12 +101,12 @@ async def test_models_read_in_a_line_or_whole_and_templates_say_how(tmp_path: Pa
 async def test_an_address_with_nothing_behind_it_says_what_would_have_worked(tmp_path: Path, era: str):
     async with open_server_inside(tmp_path) as application, Client(build_server(application, ME), mode=era) as client:
         for uri, advice in (
-            ("keyframe://tasks/", "list_tasks"),
+            ("keyframe://tasks/", "an id that a generate tool gave"),
             ("keyframe://models/wavespeed/wan-flf2", "did you mean wavespeed/wan-flf2v"),
             ("keyframe://models/wan-flf2v", "wavespeed/wan-flf2v"),
             ("keyframe://tusks", "keyframe://tasks"),
             ("file:///etc/hostname", "keyframe://tasks"),
-            ("keyframe://tasks/..%2f..%2fetc", "list_tasks"),
+            ("keyframe://tasks/..%2f..%2fetc", "an id that a generate tool gave"),
         ):
             with pytest.raises(MCPError) as caught:
                 await client.read_resource(uri)
@@ -130,8 +130,20 @@ async def test_ids_providers_and_models_are_completed(tmp_path: Path, era: str):
         storyboard = PromptReference(type="ref/prompt", name="storyboard")
         assert "wavespeed/wan-flf2v" in await values(storyboard, "model", "FLF2V")
         assert await values(storyboard, "script", "") == []
-        with pytest.raises(MCPError, match="storybord"):
+        with pytest.raises(MCPError, match=r"storybord.*there is in .*, storyboard"):
             await values(PromptReference(type="ref/prompt", name="storybord"), "model", "")
+
+
+async def test_prompts_that_are_not_there_are_not_completed_and_not_named(tmp_path: Path):
+    fewer = open_server_inside(tmp_path, KEYFRAME_TOOLSET="core")
+    storyboard = PromptReference(type="ref/prompt", name="storyboard")
+    async with fewer as application, Client(build_server(application, ME)) as client:
+        assert (await client.complete(MODEL, {"name": "provider", "value": "wave"})).completion.values == ["wavespeed"]
+        with pytest.raises(MCPError) as refused:
+            await client.complete(storyboard, {"name": "model", "value": ""})
+
+    assert "first_last_frame" not in str(refused.value)
+    assert str(refused.value).count("storyboard") == 1
 
 
 async def test_a_model_with_a_key_comes_first(tmp_path: Path):

@@ -257,7 +257,7 @@ async def test_a_refused_cancel_becomes_a_warning_and_is_not_repeated(tmp_path: 
         task = await advanced(studio, task_id, 3)
 
         assert (task.status, task.cancel_requested) == (Status.RUNNING, False)
-        assert [warning for warning in task.warnings if "did not stop the job: it is too late" in warning]
+        assert "did not stop the job: it is too late" in (task.stop_refusal or "")
         assert len(studio.provider.cancelled) == 1
         assert len(studio.provider.checks) == 3
 

@@ -223,6 +223,7 @@ async def test_dropping_what_a_model_cannot_do_is_said(tmp_path: Path):
         ("generate_i2v", {"image": "notes.txt"}, "not"),
         ("get_task", {}, "name a task"),
         ("get_task", {"task_id": "kf_nothing"}, "there is no task"),
+        ("get_task", {"task_ids": ["kf_a"] * 60}, "get_task: task_ids: 60 were given; at most 50 work."),
         ("cancel_task", {"task_id": "kf_nothing"}, "there is no task"),
         ("list_models", {"model": "nobody/nothing"}, "there is no 'nobody/nothing'"),
         ("list_models", {"mode": "v2v"}, "mode: input should be 'flf2v', 'i2v', 't2v' or 'animation'"),
@@ -257,7 +258,8 @@ async def test_a_task_that_is_not_done_cannot_be_used_and_the_error_says_when(tm
         started = await ask(client, "generate_t2v", prompt="slow", duration=30, resolution="1080p")
         text = await refused(client, "generate_i2v", image=f"task:{started['task_id']}")
 
-        assert "call get_task until it has succeeded" in text
+        assert "Call get_task until it has succeeded" in text
+        assert text.endswith("The same call again: may work later.")
         await ask(client, "cancel_task", task_id=started["task_id"])
 
 
@@ -289,7 +291,9 @@ async def test_over_a_socket_paths_are_refused(tmp_path: Path):
             ("view_video", {"source": "a.png"}),
             ("join_videos", {"sources": ["a.png", "a.png"]}),
         ):
-            assert "paths work over stdio only" in await refused(client, tool, **arguments)
+            text = await refused(client, tool, **arguments)
+            assert "paths work over stdio only" in text
+            assert ("data: URI" in text) is (tool == "generate_i2v")
 
 
 async def test_over_a_socket_a_film_can_still_be_made_seen_and_continued(tmp_path: Path):
@@ -308,6 +312,23 @@ async def test_over_a_socket_a_film_can_still_be_made_seen_and_continued(tmp_pat
         assert more["status"] == "succeeded"
         for name in ("../tasks.db", "kf_other.mp4", "tasks.db"):
             assert await refused(client, "view_video", source=f"output:{name}")
+
+
+async def test_a_result_is_nobody_elses_by_its_name_either(tmp_path: Path):
+    async with open_server_inside(tmp_path) as application:
+        async with Client(build_server(application, ME)) as client:
+            made = await ask(client, "generate_t2v", prompt="mine", duration=1, wait_seconds=45)
+            film = await ask(client, "join_videos", sources=[f"task:{made['task_id']}"] * 2)
+        mine, twin = f"output:{made['task_id']}.mp4", f"output:{made['task_id'][:-1]}2.mp4"
+        async with Client(build_server(application, Caller(owner="stranger", may_name_files=False))) as client:
+            seen = [await refused(client, "view_video", source=each) for each in (mine, twin)]
+            assert (await client.call_tool("view_video", {"source": film["reference"]})).is_error is False
+            assert await refused(client, "generate_i2v", image=f"output:{made['task_id']}.png")
+        async with Client(build_server(application, ME)) as client:
+            assert (await client.call_tool("view_video", {"source": mine})).is_error is False
+
+    assert seen[0].replace(mine[7:], "") == seen[1].replace(twin[7:], "")
+    assert "there is no file" in seen[0]
 
 
 @pytest.mark.parametrize("prompt", ['{"scene": "cat"}', "null", "[1]", "12"])

@@ -9,7 +9,11 @@ KeyframeError
 │   ├── UnknownModel
 │   ├── UnknownTask
 │   ├── BudgetExceeded
-│   └── NotReady
+│   │   ├── SpentForToday
+│   │   └── PriceUnknown
+│   ├── NotReady
+│   ├── NoVideo
+│   └── InDoubt
 ├── OperatorError               whoever runs the server: change the configuration
 │   ├── InvalidSettings
 │   ├── InvalidCatalogue
@@ -37,16 +41,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a request: which argument, what was wrong, what would have worked."""
+    """One thing wrong with a request: which argument, what was wrong, what would have worked.
+
+    `kind` is the error it would have been by itself.
+    """
 
     argument: str
     message: str
+    kind: type[CallerError] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.argument}: {self.message}"
@@ -79,15 +87,15 @@ class CallerError(KeyframeError):
     fix = "Call again with the arguments corrected."
     who = "you"
 
-
-class InvalidInput(CallerError):
-    """The arguments cannot be used."""
-
     def __init__(self, message: str = "", problems: Iterable[Problem] = ()) -> None:
         self.problems = tuple(problems)
         if self.problems and not message:
             message = "; ".join(map(str, self.problems))
         super().__init__(message)
+
+
+class InvalidInput(CallerError):
+    """The arguments cannot be used."""
 
 
 class UnreadableImage(InvalidInput):
@@ -119,7 +127,7 @@ class UnknownModel(CallerError):
 class UnknownTask(CallerError):
     """No task has that id."""
 
-    fix = "Call list_tasks to see the tasks there are."
+    fix = "Use an id that a generate tool gave."
 
 
 class BudgetExceeded(CallerError):
@@ -131,11 +139,40 @@ class BudgetExceeded(CallerError):
     )
 
 
+class SpentForToday(BudgetExceeded):
+    """It would cost more than is left for today. Nothing was sent."""
+
+    fix = f"Call again on the next day (UTC). Now: {BudgetExceeded.fix[0].lower()}{BudgetExceeded.fix[1:]}"
+    retryable = True
+
+
+class PriceUnknown(BudgetExceeded):
+    """Nobody knows its price, and there is a limit on what may be spent. Nothing was sent."""
+
+    fix = (
+        "Choose a model with a known price (list_models), "
+        "or ask whoever runs the server to set KEYFRAME_BUDGET_UNPRICED_USD to what such a video counts for."
+    )
+
+
 class NotReady(CallerError):
     """The task has no video yet."""
 
     fix = "Call get_task until it has succeeded."
     retryable = True
+
+
+class NoVideo(CallerError):
+    """The task is over and has no video."""
+
+    fix = "Make it again, which is a new task, or name a task that succeeded."
+
+
+class InDoubt(CallerError):
+    """Nobody knows what became of the task. It may exist at the provider and be billed."""
+
+    fix = "Tell the user, who can settle it in a terminal. Do not make it again before that."
+    who = "the user"
 
 
 class OperatorError(KeyframeError):
@@ -270,6 +307,15 @@ class RenderFailed(ProviderError):
 
     who = "whoever runs this server"
     retryable = True
+
+
+def refusal_of(problems: Iterable[Problem]) -> CallerError:
+    """One error for all that is wrong with a request: of their own kind where all are of the same."""
+    found = tuple(problems)
+    kinds = {each.kind for each in found}
+    (kind,) = kinds if len(kinds) == 1 else (None,)
+    alike = kind if kind in (NotReady, NoVideo, InDoubt) else None
+    return (alike or InvalidInput)(problems=found)
 
 
 def kind_of(error: type[KeyframeError]) -> str:

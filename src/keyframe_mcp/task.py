@@ -222,6 +222,8 @@ class Plan(Record):
     generative: bool = True
     cost: Cost
     warnings: tuple[str, ...] = ()
+    request_hash: str | None = None
+    """That of a task which names this model."""
 
 
 class Task(Record):
@@ -237,11 +239,15 @@ class Task(Record):
     provider: str
     request: dict[str, Any]
     """What was asked, as the caller said it."""
+    strict: bool = True
+    """Whether inputs the model does not have were to be refused, rather than dropped."""
     wire: dict[str, Any]
     """What the adapter sends: the model's own words, defaults filled in."""
     pictures: dict[str, Picture] = Field(default_factory=dict[str, Picture])
     """The wire name of each picture, and our copy. What is sent for it is decided when it is sent."""
     request_hash: str
+    moved_hash: str | None = None
+    """The request hash of a task that names the model it has gone on to: it answers that request too."""
     parent_id: str | None = None
     """The earlier task that this one makes again."""
     idempotency_key: str | None = None
@@ -268,6 +274,8 @@ class Task(Record):
     trace_id: str | None = None
     progress: float | None = None
     cancel_requested: bool = False
+    stop_refusal: str | None = None
+    """Why the provider did not stop the job when it was asked to."""
     remote_outputs: tuple[str, ...] = ()
     remote_expires_at: float | None = None
     """When the provider deletes `remote_outputs`, in seconds since the epoch, as far as it says so."""

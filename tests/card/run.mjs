@@ -219,6 +219,19 @@ const scenes = {
     assert.equal(await card().getByRole("button", { name: "Open" }).count(), 0);
     assert.deepEqual(await calls(), []);
   },
+  async "answers of another shape are said all the same, and long ones are cut"() {
+    const shown = async (given, values = {}) => {
+      await scripted("played", { values, result: { content: [{ type: "text", text: "It is there." }], structuredContent: given } });
+      await until(async () => (await title()) !== "", "the answer");
+      return card().locator("body").innerText();
+    };
+    const { next_step: _, ...lacking } = states.unknown, long = "A".repeat(2e6);
+    assert.match(await shown({ ...states.played, outputs: { a: 1 } }), /It is there/);
+    assert.match(await shown({ ...states.failed, warnings: 3 }), /It is there/);
+    assert.match(await shown(lacking), /may exist and be billed/);
+    assert.ok((await shown({ ...states.failed, about: long, warnings: [long] })).length < 10_000);
+    assert.ok((await shown(states.failed, { prompt: long })).length < 10_000);
+  },
   async "no news is said, and asked for again"() {
     await scripted("running", { answers: { list_tasks: { structuredContent: { tasks: [] } } } });
     await until(async () => /No news/.test(await card().locator("#said").innerText()), "the sentence");

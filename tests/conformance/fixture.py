@@ -25,6 +25,7 @@ from keyframe_mcp.errors import UnknownTask
 from keyframe_mcp.server.protocol_tasks import TASKS, TasksExtension
 from keyframe_mcp.server.task_notices import TaskNotices
 from keyframe_mcp.server.task_states import TaskState
+from keyframe_mcp.server.task_watches import TaskWatches
 
 SLOW_TOOLS = ("slow_compute", "failing_job", "protocol_error_job")
 POLL_SECONDS = 0.2
@@ -60,6 +61,10 @@ class Jobs:
         if task_id not in self.jobs:
             raise UnknownTask(f"there is no task {task_id!r}")
         return self.jobs[task_id].state
+
+    async def find(self, task_id: str) -> TaskState | None:
+        """See `TaskSource.find`."""
+        return self.jobs[task_id].state if task_id in self.jobs else None
 
     async def cancel(self, task_id: str) -> None:
         """See `TaskSource.cancel`."""
@@ -101,7 +106,7 @@ def build_fixture(jobs: Jobs) -> MCPServer:
         "keyframe-mcp-fixture",
         version="1",
         extensions=[TasksExtension(jobs, SLOW_TOOLS)],
-        middleware=[TaskNotices(jobs)],
+        middleware=[TaskNotices(TaskWatches(jobs, jobs.tasks))],
         log_level="ERROR",
     )
 

@@ -182,3 +182,20 @@ def test_a_given_picture_that_cannot_be_read_is_named_and_the_sheet_is_made(tmp_
     assert facts.comparisons == ()
     assert len(facts.remarks) == 1
     assert "the given first picture was not compared: torn.png" in facts.remarks[0]
+
+
+@pytest.mark.parametrize("size", [(10, 345), (10, 600), (20, 1400), (1, 3000)])
+def test_a_thin_picture_is_judged_like_any_other(size: tuple[int, int]):
+    found = comparing.compare(scene(3, 416, 240).resize(size), scene(4, 832, 480))
+    assert 0 <= found.ssim <= 1
+    assert found.likeness == "other"
+
+
+def test_a_video_of_a_few_pixels_is_not_compared_and_says_so(tmp_path: Path):
+    path = clips.make(tmp_path / "tiny.mp4", size=(6, 6), frames=4)
+    scene(1).save(tmp_path / "first.png")
+    given = (Given(end="first", path=tmp_path / "first.png"),)
+    facts = sheet.make(MakeSheet(path=path, to=tmp_path / "sheet.jpg", given=given))
+
+    assert facts.comparisons == ()
+    assert facts.remarks == ("a video of 6x6 is too small to be compared with what was given",)

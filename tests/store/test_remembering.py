@@ -155,6 +155,18 @@ async def test_a_request_that_may_have_been_billed_is_not_made_again(store: Sqli
     assert (found.id, is_new) == ("kf_a", False)
 
 
+async def test_a_request_of_unknown_fate_is_not_made_again_however_long_ago_it_was(store: SqliteStore):
+    await added(store, a_task("kf_a", request_hash="same", created_at=1000))
+    unknown = await moved(store, "kf_a", Status.SUBMITTING, Status.UNKNOWN)
+    again = a_task("kf_b", request_hash="same", created_at=9_000_000)
+
+    assert await store.add(again, same_request_since=8_999_880) == (unknown, False)
+    await added(store, a_task("kf_hers", request_hash="same", owner="her"), since=8_999_880)
+    await added(store, a_task("kf_keyed", request_hash="same", idempotency_key="new"), since=8_999_880)
+    await moved(store, "kf_a", Status.FAILED)  # a person gave it up
+    await added(store, again, since=8_999_880)
+
+
 @pytest.mark.parametrize("key", [None, "key"])
 async def test_of_many_that_ask_the_same_at_once_one_task_is_made(
     store: SqliteStore, other: SqliteStore, key: str | None

@@ -106,7 +106,8 @@ async def rehearse(check: Callable[[Engine], Awaitable[Rehearsal]], *, as_json: 
 def in_words(view: DryRunView, sent: Mapping[str, object]) -> Iterator[str]:
     """A dry run, line by line. `sent` is the request in the model's own words."""
     assumed = view.assumed or {}
-    yield rehearsed(view)
+    yield f"{rehearsed(view)} Nothing was written or sent."
+    yield f"Why this model: {view.why}."
     yield "Sent:" if view.request is None else f"Sent: {view.request.method} {view.request.url}"
     yield from (f"  {name} = {value}{' (a default)' * (name in assumed)}" for name, value in sent.items())
     if left := {name: value for name, value in assumed.items() if name not in sent}:
@@ -124,8 +125,8 @@ def left_in_words(budget: BudgetView) -> Iterator[str]:
     """What is left of the limits that there are."""
     limits = {
         "a video may cost": budget.per_task_usd,
-        "left today": budget.today_usd,
-        "left today for you": budget.owner_today_usd,
+        "left today": budget.left_today_usd,
+        "left today for you": budget.left_owner_today_usd,
     }
     yield from (f"{words} {dollars(usd)}" for words, usd in limits.items() if usd is not None)
     if budget.counts_usd is not None:

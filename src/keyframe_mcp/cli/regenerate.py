@@ -80,7 +80,10 @@ def put(overrides: dict[str, Any], name: str, value: object) -> None:
     """One change, also to one of the model's own inputs."""
     group, dot, option = name.partition(".")
     if dot and group == "options":
-        overrides.setdefault("options", {})[option] = value
+        options = overrides.setdefault("options", {})
+        if not isinstance(options, dict):
+            raise InvalidInput(problems=[Problem(name, "options are given or removed whole already; name either")])
+        options[option] = value
     else:
         overrides[name] = value
 

@@ -18,8 +18,8 @@ from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.cli import OVER_BUDGET
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.engine.doubts import settling
-from keyframe_mcp.errors import BudgetExceeded, kind_of
-from keyframe_mcp.server.views import TaskView, told
+from keyframe_mcp.errors import BudgetExceeded, by_kind
+from keyframe_mcp.server.views import TaskView, told, warned
 from keyframe_mcp.settings import Settings, read_settings, strangers
 from keyframe_mcp.task import Output, Status, Task
 
@@ -110,7 +110,7 @@ def show_task(task: Task, *, as_json: bool) -> None:
     if task.engine:
         sure = "" if task.confidence is None else f", confidence {task.confidence:.2f}"
         click.echo(f"  drawn with {task.engine}{sure}")
-    for warning in task.warnings:
+    for warning in warned(task):
         click.echo(f"  note: {warning}")
     for line in state(task):
         click.echo(f"  {line}")
@@ -152,6 +152,7 @@ def exit_code(tasks: Sequence[Task]) -> int:
 
 def code_of(task: Task) -> int:
     """What came of a task; money that is not there is the same whether it was missed before the quote or after."""
-    if task.failure is not None and task.status is Status.FAILED and task.failure.kind == kind_of(BudgetExceeded):
+    error = by_kind().get(task.failure.kind) if task.failure is not None and task.status is Status.FAILED else None
+    if error is not None and issubclass(error, BudgetExceeded):
         return OVER_BUDGET
     return EXIT_OF.get(task.status, STILL_RUNNING)

@@ -164,8 +164,9 @@ async def confirmed(task_id: str, not_billed: bool) -> int | None:  # noqa: FBT0
 async def list_tasks(status: str | None, limit: int, as_json: bool) -> None:  # noqa: FBT001 - as above
     """A line for each task."""
     async with session(works=False) as application:
-        tasks = await application.engine.recent(ME, () if status is None else (Status(status),), limit)
-        view = TaskListView.of(tasks)
+        wanted = None if status is None else Status(status)
+        tasks = await application.engine.recent(ME, () if wanted is None else (wanted,), limit)
+        view = TaskListView.of(tasks, wanted)
     if as_json:
         show_json(view.data())
         return
@@ -179,5 +180,7 @@ async def list_tasks(status: str | None, limit: int, as_json: bool) -> None:  # 
             f"! {len(unknown)} unknown: it may exist at the provider and be billed, and is never sent again by itself. "
             f"What to look for: keyframe-mcp task {unknown[0]}"
         )
-    if not view.tasks:
+    if not view.tasks and wanted is not None:
+        click.echo(f"No task is {wanted}. keyframe-mcp task without --status shows the others.")
+    elif not view.tasks:
         click.echo("No tasks yet. Make one: keyframe-mcp generate t2v --prompt '...'")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from keyframe_mcp.errors import BudgetExceeded
+from keyframe_mcp.errors import BudgetExceeded, PriceUnknown, SpentForToday
 from keyframe_mcp.store import Caps, OverCap, Store
 from keyframe_mcp.task import Cost
 
@@ -45,8 +45,11 @@ class Budget:
     def counts(self, cost: Cost) -> float:
         """What a video counts for. Raises `BudgetExceeded` where one alone is too much, or its price is not known."""
         if refusal := self.refusal(cost):
-            raise BudgetExceeded(refusal)
+            raise self._refused(cost, refusal)
         return self.worth(cost) or 0.0
+
+    def _refused(self, cost: Cost, refusal: str) -> BudgetExceeded:
+        return BudgetExceeded(refusal) if self.worth(cost) is not None else PriceUnknown(refusal)
 
     def worth(self, cost: Cost) -> float | None:
         """What a video counts for at that price, if that is known."""
@@ -56,10 +59,7 @@ class Budget:
         """Why a video may not be made whatever else was spent. None: it may."""
         usd = self.worth(cost)
         if usd is None and self.is_limited:
-            return (
-                f"the price is not known ({cost.basis}), and there is a budget; a model with a known price can be "
-                "used, or whoever runs the server sets KEYFRAME_BUDGET_UNPRICED_USD to what such a video counts for"
-            )
+            return f"the price is not known ({cost.basis}), and there is a budget without KEYFRAME_BUDGET_UNPRICED_USD"
         if usd is not None and self.per_task is not None and usd > self.per_task:
             counts = f"would cost {dollars(usd)}"
             if cost.estimated_usd is None:
@@ -67,14 +67,16 @@ class Budget:
             return f"this {counts} ({cost.basis}), and a video may cost {dollars(self.per_task)} ({PER_TASK})"
         return None
 
-    def refusal_now(self, cost: Cost, left: Left, now: float) -> str | None:
+    def refusal_now(self, cost: Cost, left: Left, now: float) -> BudgetExceeded | None:
         """Why a video may not be made with what is left today. None: it may."""
+        if refusal := self.refusal(cost):
+            return self._refused(cost, refusal)
         usd = self.worth(cost) or 0.0
         rests: tuple[tuple[Literal["all", "owner"], float | None], ...]
         rests = (("all", left.today_usd), ("owner", left.owner_today_usd))
         over = (OverCap(which, rest) for which, rest in rests if rest is not None and usd > rest + TINY)
         first = next(over, None)
-        return self.refusal(cost) or (None if first is None else str(self.exceeded(first, usd, now)))
+        return None if first is None else self.exceeded(first, usd, now)
 
     def caps(self, now: float) -> Caps:
         """The limits as the store holds a task against them."""
@@ -84,12 +86,13 @@ class Budget:
         """The store's no, in words."""
         limit, variable = (self.per_day, "DAY") if over.which == "all" else (self.per_owner, "OWNER_PER_DAY")
         whole = limit or 0.0
-        wait = f"a new day begins at {tomorrow(now):%Y-%m-%d %H:%M} UTC: wait until then"
-        return BudgetExceeded(
+        rest = (
             f"this would cost {dollars(usd)}, and of the {dollars(whole)} for today "
-            f"(KEYFRAME_BUDGET_USD_PER_{variable}) {dollars(over.left)} is left; "
-            + (wait if usd <= whole + TINY else "no day has enough for it")
+            f"(KEYFRAME_BUDGET_USD_PER_{variable}) {dollars(over.left)} is left"
         )
+        if usd > whole + TINY:
+            return BudgetExceeded(f"{rest}; no day has enough for it")
+        return SpentForToday(f"{rest}; a new day begins at {tomorrow(now):%Y-%m-%d %H:%M} UTC: wait until then")
 
     async def left(self, store: Store, owner: str, now: float) -> Left:
         """What is left today."""

@@ -12,6 +12,7 @@ from keyframe_mcp.engine.budget import NO_BUDGET, Budget
 from keyframe_mcp.errors import MissingCredential, Problem
 from keyframe_mcp.task import Cost, Inputs, Mode
 
+NAMED = "it was named"
 MOST_PASSED_OVER = 2
 MOST_REFUSALS = 4  # of how many models it is said why they cannot do it
 
@@ -45,7 +46,7 @@ class Candidate:
     @property
     def refusal(self) -> str | None:
         """Why it is passed over: it cannot do what is asked, or one video alone is more than may be spent."""
-        return str(self.checked.problems[0]) if self.checked.problems else self.budget.refusal(self.cost)
+        return amiss(self.checked.problems) if self.checked.problems else self.budget.refusal(self.cost)
 
     @property
     def cost(self) -> Cost:
@@ -91,7 +92,7 @@ class Choosing:
         return replace(choice, others=tuple(others(choice.listed, ranked)))
 
     def _by_name(self, model: str, mode: Mode) -> Choice:
-        return Choice(self._named(model, mode), "it was named")
+        return Choice(self._named(model, mode), NAMED)
 
     def _named_or_best(self, model: str, request: Inputs, ranked: Sequence[Candidate], budget: Budget) -> Choice:
         """The named model, or the best one where that surely cannot be used here and another can."""
@@ -132,6 +133,10 @@ class Choosing:
         if fitting == 1:
             return f"no other configured model can do this{within}"
         return f"of {fitting} configured models that can do this{within}, the surest, then the cheapest"
+
+    def ranked(self, request: Inputs) -> Sequence[Candidate]:
+        """The models that can be used here for such a request, in the order in which one is chosen, able or not."""
+        return self._ranked(request, NO_BUDGET, strict=True)
 
     def _ranked(self, request: Inputs, budget: Budget, *, strict: bool) -> Sequence[Candidate]:
         usable = [each for each in self.catalog.models(request.mode) if each.provider_id in self.configured]
@@ -201,5 +206,13 @@ def none_able(request: Inputs, ranked: Sequence[Candidate]) -> Choice:
 
 
 def briefly(candidate: Candidate) -> str:
-    """The first thing that keeps a model from doing it, without the advice that is told once."""
-    return str(candidate.checked.problems[0]).removesuffix(DROP)
+    """What keeps a model from doing it, without the advice that is told once."""
+    return amiss(candidate.checked.problems, DROP)
+
+
+def amiss(problems: Sequence[Problem], untold: str = "") -> str:
+    """The first of several problems, and which other arguments have one too."""
+    first, *more = problems
+    others = [name for name in dict.fromkeys(each.argument for each in more) if name != first.argument]
+    said = str(first).removesuffix(untold).rstrip(".")
+    return f"{said}; also refused: {', '.join(others)}" if others else said

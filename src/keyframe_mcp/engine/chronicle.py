@@ -32,6 +32,7 @@ from keyframe_mcp.media.workshop import Workshop
 from keyframe_mcp.task import Output, Task
 
 MARK_SECONDS = 300.0  # waiting for a place in the workshop counts
+MARK_FILM_SECONDS = 8.0  # somebody waits for the answer to a call
 ENDING = ".json"
 
 
@@ -81,7 +82,7 @@ class Chronicle:
         marked = unfinished(facts.path)
         try:
             order = MarkVideo(path=facts.path, to=marked, tags=film_tags(clips))
-            marks = await self.workshop.run(order, time_limit=MARK_SECONDS)
+            marks = await self.workshop.run(order, time_limit=MARK_FILM_SECONDS)
             if marks.embedded:
                 await anyio.to_thread.run_sync(settle, marked, facts.path)
         except (KeyframeError, OSError) as error:

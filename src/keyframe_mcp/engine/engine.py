@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -22,11 +22,12 @@ from keyframe_mcp.engine.moves import discreet, uncharged
 from keyframe_mcp.engine.outgoing import outgoing
 from keyframe_mcp.engine.retaking import Again, Retake, retake
 from keyframe_mcp.engine.settling import Settling
-from keyframe_mcp.errors import MissingCredential
+from keyframe_mcp.errors import BudgetExceeded, MissingCredential
 from keyframe_mcp.store import OverCap, Store
 from keyframe_mcp.task import Failure, Inputs, Status, Task
 
 SAME_REQUEST_SECONDS = 120
+MOST_UNKNOWN = 1000  # looked through for the same request
 UNTOLD = "this task was started without fallback, and stays with its model"
 LOOK_AGAIN_SECONDS = 2.0  # another process may have moved the task
 
@@ -52,7 +53,7 @@ class Rehearsal:
     request: Outgoing | None
     """What the provider would be sent. None where nothing goes over a network."""
     left: Left | None = None
-    refusal: str | None = None
+    refusal: BudgetExceeded | None = None
 
 
 @dataclass(frozen=True)
@@ -82,20 +83,26 @@ class Engine:
     ) -> Started:
         """Check a request and write it down; the runner submits it. Raises before anything is written.
 
-        The same key, or the same request again within two minutes, is the same task, with `fallback` or without. One
-        that makes an earlier task `again` is never that task.
+        The same key, or the same request again within two minutes, is the same task, with `fallback` or without; and
+        without a key, whenever, the same request as that of a task of unknown fate. One that makes an earlier task
+        `again` is never that task.
         """
         now = self.clock()
+        if again is not None and idempotency_key is not None:
+            again = replace(again, is_there=await self.store.keyed(caller.owner, idempotency_key) is not None)
         how: Any = {"strict": strict, "fallback": fallback, "again": again}
         prepared = await self.intake.prepare(caller, request, model, idempotency_key, now, **how)
         draft = prepared.task
         task, is_new = await self._add(draft, now - SAME_REQUEST_SECONDS)
         if not is_new and idempotency_key is None and await is_gone(task, now):
             task, is_new = await self._add(draft, math.inf)
+        doubts = await self._doubts(task) if is_new and idempotency_key is not None else ()
         self.bulletin.ring(WAKE)
+        told = draft.warnings if task.model == draft.model else after(draft)
+        moved = (moved_text(draft, task),) if task.model != draft.model and not fallback else ()
         lonely = (UNTOLD,) if not is_new and draft.alternatives and is_alone(task) else ()
         why = prepared.why if model is None and is_new else None
-        return Started(task, deduplicated=not is_new, warnings=(*after(draft), *lonely), why=why)
+        return Started(task, deduplicated=not is_new, warnings=(*told, *moved, *lonely, *doubts), why=why)
 
     async def rehearse(
         self,
@@ -127,6 +134,16 @@ class Engine:
             return await self.store.add(draft, same_request_since=since, caps=caps)
         except OverCap as over:
             raise self.budget.exceeded(over, draft.counted_usd, draft.created_at) from None
+
+    async def _doubts(self, task: Task) -> tuple[str, ...]:
+        """A warning, which the task keeps, for each task of unknown fate that was asked for the same."""
+        unknown = await self.store.recent(task.owner, {Status.UNKNOWN}, MOST_UNKNOWN)
+        others = [each for each in unknown if each.id != task.id]
+        twins = [each for each in others if task.request_hash in (each.request_hash, each.moved_hash)]
+        doubts = tuple(f"task {each.id} of the same request is unknown and may be billed" for each in twins)
+        for doubt in doubts:
+            await self.store.remark(task.id, doubt)
+        return doubts
 
     async def get(self, task_id: str, caller: Caller) -> Task:
         """A task as it was last written down, and whether this server can do nothing for it."""
@@ -178,6 +195,13 @@ class Engine:
 def cancelled(task: Task) -> dict[str, object]:
     """What becomes of a task that was stopped before it was sent."""
     return uncharged(task) | discreet(task) | {"failure": None}
+
+
+def moved_text(draft: Task, task: Task) -> str:
+    """That a request is answered by a task of another model, which is not the one that it would be made with now."""
+    how = f"went on from {task.refused[0].partition(':')[0]} to {task.model}" if task.refused else f"is of {task.model}"
+    new = "a new idempotency_key makes a new video, which is paid"
+    return f"task {task.id} is of the same request and {how}, so nothing is made with {draft.model}; {new}"
 
 
 def is_alone(task: Task) -> bool:

@@ -7,6 +7,7 @@ what may be spent then.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,8 @@ DEFINITE = (ProviderRefused, CredentialRefused, PaymentNeeded, CallerError, Oper
 OF_ALL_MODELS = (CredentialRefused, PaymentNeeded, MissingCredential, ProviderUnavailable)
 """What keeps a provider from taking any job, whatever the model."""
 
+ASKED_AGAIN = re.compile(r"[;,] it is (asked|tried) again\b[^;()]*$")
+
 FIX = "Read each reason, then change the request, or ask whoever runs the server about keys and credit."
 
 
@@ -43,6 +46,8 @@ class Fallback:
     moves: Moves
     budget: Budget
     clock: Callable[[], float]
+    configured: Collection[str]
+    """The providers whose keys are set here. A task is never moved to where this process could not send it."""
 
     async def refused(self, task: Task, of: Collection[Status], error: KeyframeError) -> float | None:
         """It will not be made so, and costs nothing: go on to the next model, at once, or the task failed.
@@ -67,7 +72,7 @@ class Fallback:
 
     async def _go_on(self, task: Task, error: KeyframeError) -> tuple[str, ...] | None:
         """None when the task went on; else why it did not go on to any of its other models."""
-        left, passed = reachable(task, error)
+        left, passed = reachable(task, error, self.configured)
         for number, plan in enumerate(left):
             try:
                 switched = await self._switch(task, plan, left[number + 1 :], error, passed)
@@ -83,7 +88,7 @@ class Fallback:
         """Whether the task is on that plan now. Raises `BudgetExceeded` where not enough is left for it."""
         usd, now = self.budget.counts(plan.cost), self.clock()
         counts = {"counted_usd": usd, "counted_at": now}
-        reasons = (f"{task.model}: {error}", *passed)
+        reasons = (f"{task.model}: {reason(error)}", *passed)
 
         def changes(current: Task) -> Mapping[str, object]:
             told = (*after(current), went_on(task, plan, error), *passed, *plan.warnings)
@@ -97,13 +102,21 @@ class Fallback:
             raise self.budget.exceeded(over, usd, now) from None
 
 
-def reachable(task: Task, error: KeyframeError) -> tuple[tuple[Plan, ...], tuple[str, ...]]:
-    """The plans that what went wrong does not concern, and why the others are passed over."""
-    if not isinstance(error, OF_ALL_MODELS):
-        return task.alternatives, ()
-    same = [plan for plan in task.alternatives if plan.provider == task.provider]
-    left = tuple(plan for plan in task.alternatives if plan.provider != task.provider)
-    return left, tuple(f"{plan.model}: not tried, being of the same provider" for plan in same)
+def reachable(
+    task: Task, error: KeyframeError, configured: Collection[str]
+) -> tuple[tuple[Plan, ...], tuple[str, ...]]:
+    """The plans that can be sent here and that what went wrong does not concern, and why others are passed over."""
+    of_all = isinstance(error, OF_ALL_MODELS)
+    left: list[Plan] = []
+    passed: list[str] = []
+    for plan in task.alternatives:
+        if of_all and plan.provider == task.provider:
+            passed.append(f"{plan.model}: not tried, being of the same provider")
+        elif plan.provider not in configured:
+            passed.append(f"{plan.model}: not tried, its key is not set here any more")
+        else:
+            left.append(plan)
+    return tuple(left), tuple(passed)
 
 
 def planned(task: Task, plan: Plan) -> dict[str, object]:
@@ -116,6 +129,7 @@ def planned(task: Task, plan: Plan) -> dict[str, object]:
         "generative": plan.generative,
         "cost": plan.cost,
         "plan_warnings": plan.warnings,
+        "moved_hash": plan.request_hash,
         "planned_at": task.attempt + 1,
         "sent_at": None,
         "sent_pictures": {},
@@ -139,7 +153,12 @@ def went_on(task: Task, plan: Plan, error: KeyframeError) -> str:
         became = "is too dear"
     usd = plan.cost.estimated_usd
     price = "at a price that is not known" if usd is None else f"for {dollars(usd)}"
-    return f"{task.model} {became} ({str(error).rstrip('.')}; nothing was charged); trying {plan.model} {price}"
+    return f"{task.model} {became} ({reason(error)}; nothing was charged); trying {plan.model} {price}"
+
+
+def reason(error: KeyframeError) -> str:
+    """What went wrong, without the promise that this provider is asked once more: it is not."""
+    return ASKED_AGAIN.sub("", str(error)).rstrip(".")
 
 
 def at_the_end(error: KeyframeError, reasons: Sequence[str]) -> Failure:

@@ -19,7 +19,7 @@ from keyframe_mcp.engine.given import NOTHING, given_to
 from keyframe_mcp.engine.intake import new_id
 from keyframe_mcp.engine.provenance import Joined
 from keyframe_mcp.engine.sources import Sources
-from keyframe_mcp.errors import CallerError, InvalidInput, OutputUnwritable, Problem, RenderFailed
+from keyframe_mcp.errors import CallerError, InvalidInput, OutputUnwritable, Problem, RenderFailed, refusal_of
 from keyframe_mcp.media.orders import (
     ExtractFrame,
     FrameFacts,
@@ -34,7 +34,7 @@ from keyframe_mcp.media.workshop import Workshop
 
 MOST_VIDEOS = 50
 LOOK_SECONDS = 45
-JOIN_SECONDS = 50
+JOIN_SECONDS = 45  # and a few more to say in the film what it was joined of
 SHEETS: Mapping[SheetSize, tuple[int, int]] = MappingProxyType(
     {"full": (1456, 300_000), "small": (896, 120_000), "tiny": (512, 30_000)}
 )
@@ -80,7 +80,8 @@ class Films:
         try:
             moment = at if at is not None else self.sources.moment(source)
             chosen: At = "last" if moment is None else moment
-            async with deadline(LOOK_SECONDS), self.sources.video(source, caller) as video:
+            opened = self.sources.video(source, caller, may_name_frame=True)
+            async with deadline(LOOK_SECONDS), opened as video:
                 name = await anyio.to_thread.run_sync(fingerprint, video, chosen)
                 to = self._to(f"frame-{name}.png")
                 return await self.workshop.run(ExtractFrame(path=video, at=chosen, to=to))
@@ -92,16 +93,18 @@ class Films:
         if not 2 <= len(sources) <= MOST_VIDEOS:
             problem = f"videos it names: {len(sources)}; 2 to {MOST_VIDEOS} can be joined"
             raise InvalidInput(problems=[Problem("sources", problem)])
-        async with deadline(JOIN_SECONDS), AsyncExitStack() as stack:
-            videos = await self._open_all(sources, caller, stack)
-            to = self._to(f"{new_id()}.mp4")
-            order = JoinVideos(paths=tuple(videos), to=to, crossfade=crossfade_seconds)
-            try:
-                facts = await self.workshop.run(order)
-            except CallerError as error:
-                raise about("sources", error) from None
+        async with AsyncExitStack() as stack:
+            async with deadline(JOIN_SECONDS):
+                videos = await self._open_all(sources, caller, stack)
+                to = self._to(f"{new_id()}.mp4")
+                order = JoinVideos(paths=tuple(videos), to=to, crossfade=crossfade_seconds)
+                try:
+                    facts = await self.workshop.run(order)
+                except CallerError as error:
+                    raise about("sources", error) from None
             if self.chronicle is None:
                 return facts
+            # Outside the limit: the film is there, and what is only said about it must not lose it.
             tasks = [await self.sources.task(source, caller) for source in sources]
             clips = [Joined(*each) for each in zip(sources, videos, tasks, strict=True)]
             return await self.chronicle.joined(facts, clips, {"crossfade_seconds": crossfade_seconds})
@@ -114,9 +117,9 @@ class Films:
             try:
                 videos.append(await stack.enter_async_context(self.sources.video(source, caller)))
             except CallerError as error:
-                problems.append(Problem(f"sources[{number}]", str(error)))
+                problems.append(Problem(f"sources[{number}]", str(error), type(error)))
         if problems:
-            raise InvalidInput(problems=problems)
+            raise refusal_of(problems)
         return videos
 
     def _to(self, name: str) -> Path:
@@ -129,7 +132,7 @@ class Films:
 
 def about(argument: str, error: CallerError) -> CallerError:
     """The same error, saying which argument it is about if it does not say so itself."""
-    named = str(error).startswith(NAMED) or (isinstance(error, InvalidInput) and error.problems)
+    named = str(error).startswith(NAMED) or error.problems
     return error if named else type(error)(f"{argument}: {error}")
 
 

@@ -70,11 +70,11 @@ class Following:
         """The task as it is after asking. Trouble with asking must not keep us from hearing how the job is."""
         try:
             if not self._can_stop(task) or not await adapter.cancel(remote_id):
-                warning = f"{task.provider} cannot stop a job; it runs on and may be billed"
-                await self.moves.note(task, cancel_requested=False, warnings=(*task.warnings, warning))
+                why = f"{task.provider} cannot stop a job"
+                await self.moves.note(task, cancel_requested=False, stop_refusal=why)
         except ProviderRefused as error:
-            warning = f"{task.provider} did not stop the job: {error}"
-            await self.moves.note(task, cancel_requested=False, warnings=(*task.warnings, warning))
+            why = f"{task.provider} did not stop the job: {error}"
+            await self.moves.note(task, cancel_requested=False, stop_refusal=why)
         except KeyframeError as error:
             if task.failure != (failure := Failure.of(error)):
                 await self.moves.note(task, failure=failure)

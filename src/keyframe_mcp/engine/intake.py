@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+import anyio
+
 from keyframe_mcp.adapters import HTTP_DIALECTS, dialect_of
 from keyframe_mcp.catalog import Listed
 from keyframe_mcp.catalog.entries import Provider
@@ -20,11 +22,11 @@ from keyframe_mcp.catalog.models import Model
 from keyframe_mcp.catalog.requests import inputs_asked
 from keyframe_mcp.engine.budget import Budget
 from keyframe_mcp.engine.caller import Caller
-from keyframe_mcp.engine.choosing import Choice, Choosing
-from keyframe_mcp.engine.planning import NO_PICTURES, Planning
+from keyframe_mcp.engine.choosing import NAMED, Choice, Choosing
+from keyframe_mcp.engine.planning import NO_PICTURES, Planned, Planning
 from keyframe_mcp.engine.retaking import Again
 from keyframe_mcp.engine.sources import Sources
-from keyframe_mcp.errors import InvalidInput
+from keyframe_mcp.errors import KeyframeError, refusal_of
 from keyframe_mcp.media.references import shortened
 from keyframe_mcp.task import Cost, Inputs, Picture, Plan, Task
 
@@ -32,6 +34,7 @@ PICTURES = ("first_image", "last_image", "image")
 WEB = re.compile(r"\s*https?:", re.IGNORECASE)
 
 MOST_ALTERNATIVES = 3
+KEPT = "it is the earlier task's"
 ALONE = "fallback makes no difference: no other configured model can make this video within what it may cost"
 
 
@@ -61,6 +64,8 @@ class Intake:
     sources: Sources
     budget: Budget
     trying: Trying | None = None
+    most_seconds: float = 15.0
+    """How long a call is held up at most to prepare what may be gone on to."""
 
     async def prepare(
         self,
@@ -115,17 +120,23 @@ class Intake:
         fallback: bool,
         again: Again | None,
     ) -> Draft:
+        if again is not None:
+            again.require_known()
         choice = self.choosing.choose(request, model, strict=strict, budget=self.budget, fallback=fallback)
         earlier = NO_PICTURES if again is None else again.pictures
-        planning = Planning(sources, caller, request, strict=strict, earlier=earlier)
-        first = await planning.plan(choice.listed)
-        if problems := (*choice.problems, *first.problems):
-            raise InvalidInput(problems=problems if again is None else map(again.explained, problems))
+        with Planning(sources, caller, request, strict=strict, earlier=earlier) as planning:
+            first = await planning.plan(choice.listed)
+            require_right(choice, first, again)
+            others, dropped = await alternatives(planning, choice, self.most_seconds)
         listed, plan = choice.listed, first.plan
-        others = await alternatives(planning, choice)
         lonely = (ALONE,) if fallback and not others else ()
-        told = () if again is None else again.told(plan, request)
-        parent = [] if again is None else [again.parent.id]  # asked for once more, it is not the earlier task
+        expected = () if again is None else again.expected(plan, request, listed.model)
+        of_model = (*plan.warnings, *choice.warnings, *plain_words(listed), *expected)
+
+        def hashed(of: Plan) -> str:
+            parent = [] if again is None else [again.parent.id]  # asked for once more, it is not the earlier task
+            return digest([of.model, request.mode, of.wire, contents(of.pictures), *parent])
+
         task = Task(
             id=new_id(),
             owner=caller.owner,
@@ -133,34 +144,63 @@ class Intake:
             model=plan.model,
             provider=plan.provider,
             request=remembered(request),
+            strict=strict,
             wire=plan.wire,
             pictures=plan.pictures,
-            request_hash=digest([plan.model, request.mode, plan.wire, contents(plan.pictures), *parent]),
+            request_hash=hashed(plan),
             parent_id=None if again is None else again.parent.id,
             idempotency_key=key,
             generative=plan.generative,
             cost=plan.cost,
             counted_at=now,
-            alternatives=others,
-            plan_warnings=(*plan.warnings, *plain_words(listed)) if others else (),
-            warnings=(*plan.warnings, *choice.warnings, *plain_words(listed), *lonely, *told),
+            alternatives=tuple(each.model_copy(update={"request_hash": hashed(each)}) for each in others),
+            plan_warnings=of_model if others else (),
+            warnings=(*of_model, *dropped, *lonely, *(again.warnings if again else ())),
             created_at=now,
             updated_at=now,
         )
-        return Draft(task, choice.why, assumed(listed.model, request, first.checked.wire), quoting(listed.provider))
+        why = KEPT if choice.why == NAMED and again is not None and again.keeps_model else choice.why
+        return Draft(task, why, assumed(listed.model, request, first.checked.wire), quoting(listed.provider))
 
 
-async def alternatives(planning: Planning, choice: Choice) -> tuple[Plan, ...]:
-    """The plans of the first few other models that can make it. What is sent later is settled now."""
+def require_right(choice: Choice, first: Planned, again: Again | None) -> None:
+    """Raise for all that is wrong with the plan of the chosen model."""
+    problems = (*choice.problems, *first.problems)
+    if again is not None:
+        problems = tuple(again.explained(each, first.listed.model) for each in problems)
+    if problems:
+        raise refusal_of(problems)
+    if again is not None:
+        again.require_other(first.plan)
+
+
+async def alternatives(
+    planning: Planning, choice: Choice, most_seconds: float
+) -> tuple[tuple[Plan, ...], tuple[str, ...]]:
+    """The plans of the first few other models that can make it, and why one that could is none of them.
+
+    What is sent later is settled now. Nobody is kept waiting long for what may never be needed.
+    """
     found: list[Plan] = []
+    dropped: list[str] = []
+    deadline = anyio.current_time() + most_seconds
     for listed in choice.others:
         if len(found) == MOST_ALTERNATIVES:
             break
-        planned = await planning.plan(listed)
-        if not planned.problems:
-            words = (*planned.plan.warnings, *plain_words(listed))
-            found.append(planned.plan.model_copy(update={"warnings": words}))
-    return tuple(found)
+        with anyio.CancelScope(deadline=deadline) as scope:
+            try:
+                planned = await planning.plan(listed)
+            except KeyframeError as error:
+                dropped.append(f"{listed.id} is no alternative: {error}")
+                continue
+            if not planned.problems:
+                words = (*planned.plan.warnings, *plain_words(listed))
+                found.append(planned.plan.model_copy(update={"warnings": words}))
+            dropped += [f"{listed.id} is no alternative: {each}" for each in planned.problems if each.kind is not None]
+        if scope.cancelled_caught:
+            late = f"its pictures were not ready within {most_seconds:g} seconds"
+            return tuple(found), (*dropped, f"{listed.id} is no alternative: {late}, and none is looked for further")
+    return tuple(found), tuple(dropped)
 
 
 def assumed(model: Model, request: Inputs, wire: Mapping[str, object]) -> dict[str, object]:

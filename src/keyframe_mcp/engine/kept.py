@@ -74,7 +74,7 @@ def not_copied(task: Task, outputs: Sequence[Output]) -> tuple[str, ...]:
     """A warning where the only copy is the provider's."""
     if all(output.kept is not False for output in outputs):
         return ()
-    works = f"works{lasts(expiry(task))}, and view_video, extract_frame and task:{task.id} only as long as it does"
+    works = f"works{lasts(expiry(task))}, and view_video and task:{task.id} only as long as it does"
     why = "whoever runs this server set KEYFRAME_KEEP_RESULTS=0"
     return (f"results are not copied here, because {why}: the URL in outputs {works}",)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Self
 
 import anyio
 
 from keyframe_mcp.catalog import Listed
 from keyframe_mcp.catalog.requests import Checked, check
 from keyframe_mcp.engine.caller import Caller
-from keyframe_mcp.engine.sources import Sources, Wanted
+from keyframe_mcp.engine.sources import Original, Sources, Wanted
 from keyframe_mcp.errors import CallerError, KeyframeError, Problem
 from keyframe_mcp.task import Inputs, Picture, Plan
 
@@ -34,7 +36,7 @@ class Planning:
     """Plans one request for several models. A picture that several take alike is fetched and copied once.
 
     `earlier` has the copies an earlier task was made with, by argument; a provider that reads pictures by itself needs
-    their addresses instead.
+    their addresses instead. A context: what was brought in is let go of at its end.
     """
 
     def __init__(
@@ -51,7 +53,15 @@ class Planning:
         self._caller = caller
         self._request = request
         self._strict = strict
-        self._fetched: dict[tuple[str, Wanted], Fetched | CallerError] = {}
+        self._scratch = ExitStack()
+        self._brought: dict[tuple[str, bool], Original | CallerError] = {}
+        self._fetched: dict[tuple[str, bool, Wanted], Fetched | CallerError] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._scratch.close()
 
     async def plan(self, listed: Listed) -> Planned:
         """How this model would make it. What is wrong is told, and raised only where nobody's picture is to blame."""
@@ -75,42 +85,67 @@ class Planning:
     async def _pictures(self, checked: Checked, listed: Listed) -> tuple[dict[str, Fetched], list[Problem]]:
         """Our copies of every picture of the request, fetched side by side, and what was wrong with the others."""
         trouble: list[KeyframeError] = []
+        by_url = listed.provider.pictures.by == "url"
+        addressed = {name: not by_url or is_on_the_web(getattr(self._request, name)) for name in checked.pictures}
         wanted = wanted_by(listed)
+        copies: dict[str, Fetched | CallerError] = {}
 
         async def one(name: str) -> None:
             try:
-                await self._fetch(name, wanted, may_be_earlier=listed.provider.pictures.by != "url")
+                copies[name] = await self._fetch(name, wanted, may_be_earlier=not by_url)
             except KeyframeError as error:
                 trouble.append(error)
 
         async with anyio.create_task_group() as tasks:
-            for name in checked.pictures:
+            for name in filter(addressed.get, checked.pictures):
                 tasks.start_soon(one, name)
         if trouble:
             raise trouble[0]
-        copies = {name: self._fetched[name, wanted] for name in sorted(checked.pictures)}
-        found = {name: copy for name, copy in copies.items() if not isinstance(copy, CallerError)}
-        problems = [Problem(name, str(error)) for name, error in copies.items() if isinstance(error, CallerError)]
-        return found, problems + unaddressed(found, listed)
+        found = {name: copy for name, copy in sorted(copies.items()) if not isinstance(copy, CallerError)}
+        errors = {name: error for name, error in sorted(copies.items()) if isinstance(error, CallerError)}
+        problems = [Problem(name, str(error), type(error)) for name, error in errors.items()]
+        lost = [name for name in sorted(addressed) if not addressed[name] or (by_url and is_unaddressed(found, name))]
+        return found, problems + [unaddressed(name, listed) for name in lost]
 
-    async def _fetch(self, name: str, wanted: Wanted, *, may_be_earlier: bool) -> None:
-        """Copy a picture as it is wanted, unless that was done; or keep what is wrong with it."""
-        if (name, wanted) in self._fetched:
-            return
-        try:
-            earlier = self._earlier.get(name) if may_be_earlier else None
-            fetched = await self._sources.picture(getattr(self._request, name), self._caller, wanted, earlier)
-        except CallerError as error:
-            fetched = error
-        self._fetched[name, wanted] = fetched
+    async def _fetch(self, name: str, wanted: Wanted, *, may_be_earlier: bool) -> Fetched | CallerError:
+        """Our copy of a picture as it is wanted, or what is wrong with it; found out once."""
+        known = (name, may_be_earlier, wanted)
+        if known not in self._fetched:
+            original = await self._bring(name, may_be_earlier=may_be_earlier)
+            try:
+                is_here = isinstance(original, Original)
+                self._fetched[known] = await self._sources.picture(original, wanted) if is_here else original
+            except CallerError as error:
+                self._fetched[known] = error
+        return self._fetched[known]
+
+    async def _bring(self, name: str, *, may_be_earlier: bool) -> Original | CallerError:
+        """A picture's bytes, for whatever is wanted of them. Fetched once: its owner may count how often."""
+        earlier = self._earlier.get(name) if may_be_earlier else None
+        known = (name, earlier is not None)
+        if known not in self._brought:
+            scratch = self._scratch.enter_context(self._sources.scratch())
+            try:
+                text = getattr(self._request, name)
+                self._brought[known] = await self._sources.original(text, self._caller, scratch, earlier)
+            except CallerError as error:
+                self._brought[known] = error
+        return self._brought[known]
 
 
-def unaddressed(found: dict[str, Fetched], listed: Listed) -> list[Problem]:
-    """A problem for each picture that the provider could not fetch by itself, where it has to."""
-    if listed.provider.pictures.by != "url":
-        return []
-    why = f"{listed.provider.name} takes pictures only as public https URLs"
-    return [Problem(name, why) for name, (picture, _) in found.items() if picture.url is None]
+def is_on_the_web(reference: str) -> bool:
+    """Whether a provider could fetch it by itself."""
+    return reference.strip().lower().startswith(("https:", "http:"))
+
+
+def is_unaddressed(found: Mapping[str, Fetched], name: str) -> bool:
+    """Whether our copy of a picture has no address: it was changed."""
+    return name in found and found[name][0].url is None
+
+
+def unaddressed(name: str, listed: Listed) -> Problem:
+    """That the provider could not fetch a picture by itself, where it has to."""
+    return Problem(name, f"{listed.provider.name} takes pictures only as public https URLs")
 
 
 def wanted_by(listed: Listed) -> Wanted:

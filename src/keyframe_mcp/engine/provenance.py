@@ -26,8 +26,11 @@ GENERATED = {True: "AI-generated video", False: "Drawn preview, not AI video"}
 TITLE_CHARACTERS = 80
 PICTURES = ("first_image", "last_image", "image")
 EARLIER = re.compile(r"^(?:task:|output:|keyframe://tasks/)?(kf_[a-z2-7]{26})(?![a-z2-7])")
-ADDRESS = re.compile(r"(https?://)(?:[^\s/?#@]*@)?([^\s?#\"']+)(?:[?#][^\s\"']*)?", re.IGNORECASE)
-SECRET = re.compile(r"(?:^|_)(?:api_?key|key|token|secret|password|auth|authorization|credentials?)$", re.IGNORECASE)
+ADDRESS = re.compile(
+    r"([a-z][a-z0-9+.-]*://)(?:[^\s/?#@]*@)?([^\s?#\"']+)(?:[?#][^\s\"']*?(?=[;,.)]*(?:[\s\"']|$)))?", re.IGNORECASE
+)
+WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+SECRETS = ("apikey", "key", "token", "secret", "password", "auth", "authorization", "credential", "signature")
 
 
 class Source(Record):
@@ -120,7 +123,7 @@ class Provenance(Record):
             provider=task.provider,
             job_id=task.remote_id,
             trace_id=task.trace_id,
-            refused=task.refused,
+            refused=tuple(str(bare(each)) for each in task.refused),
             request=cast("dict[str, Any]", bare(task.request)),
             wire=wire_of(task),
             seed_asked=asked,
@@ -273,10 +276,16 @@ def task_in(reference: str) -> str | None:
     return found[1] if found else None
 
 
+def is_secret(name: str) -> bool:
+    """Whether an input is called like something to keep to oneself: `api_key`, `accessKey`, `X-Auth-Token`, `keys`."""
+    words = WORDS.findall(name)
+    return bool(words) and words[-1].lower().removesuffix("s") in SECRETS
+
+
 def bare(value: object, name: str = "") -> object:
     """A value without what is no business of whoever gets the file: secrets, queries of URLs, and bytes."""
     match value:
-        case str() if SECRET.search(name):
+        case str() if is_secret(name):
             return "(left out)"
         case str():
             return ADDRESS.sub(r"\1\2", shortened(value.strip()) if value.lstrip().startswith("data:") else value)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from keyframe_mcp.adapters.base import Adapter
 from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.engine.delivered import unlike_asked
 from keyframe_mcp.engine.keeper import Keeper
 from keyframe_mcp.engine.moves import Moves, expires_at, forget, waiting
 from keyframe_mcp.engine.pace import Pace
@@ -18,9 +19,8 @@ from keyframe_mcp.errors import (
     ResultGone,
     UnexpectedReply,
 )
-from keyframe_mcp.task import Failure, Output, Status, Task
+from keyframe_mcp.task import Failure, Status, Task
 
-MUCH_SHORTER = 0.7
 MOST_ADDRESSES = 3  # how often a provider is asked about a result that cannot be had
 
 
@@ -50,7 +50,7 @@ class Saving:
         except KeyframeError as error:
             await self._lose(task, error, adapter)
             return None
-        warnings = (*task.warnings, *kept.warnings, *shorter(task, kept.outputs))
+        warnings = (*task.warnings, *kept.warnings, *unlike_asked(task, kept.outputs, self.catalog))
         await self.moves.move(
             task, {Status.SAVING}, Status.SUCCEEDED, outputs=kept.outputs, warnings=warnings, failure=None
         )
@@ -86,11 +86,3 @@ class Saving:
         """The video was made and cannot be had."""
         await self.moves.move(task, {Status.SAVING}, Status.FAILED, failure=Failure.of(error))
         await forget(task, adapter)
-
-
-def shorter(task: Task, outputs: Sequence[Output]) -> tuple[str, ...]:
-    """A warning when the video is much shorter than was asked for."""
-    asked, made = task.request.get("duration"), outputs[0].duration if outputs else None
-    if not isinstance(asked, int | float) or made is None or made >= MUCH_SHORTER * asked:
-        return ()
-    return (f"the video has {made:g} s; {asked:g} s were asked for",)

@@ -23,6 +23,7 @@ FORGOTTEN: Mapping[str, object] = {
     "unheard_since": None,
     "failure": None,
     "cancel_requested": False,
+    "stop_refusal": None,
     "progress": None,
     "looks": 0,
     "alternatives": (),  # a person has agreed to pay for this model once more, and for no other

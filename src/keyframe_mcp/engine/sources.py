@@ -11,8 +11,8 @@ import re
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -23,7 +23,16 @@ from keyframe_mcp.engine.caller import Caller
 from keyframe_mcp.engine.finding import find_task
 from keyframe_mcp.engine.keeper import FetchResult
 from keyframe_mcp.engine.kept import said
-from keyframe_mcp.errors import InvalidInput, NotReady, OutputUnwritable, UnfetchableUrl
+from keyframe_mcp.errors import (
+    CallerError,
+    InDoubt,
+    InvalidInput,
+    NotReady,
+    NoVideo,
+    OutputUnwritable,
+    UnfetchableUrl,
+    UnknownTask,
+)
 from keyframe_mcp.media.files import Folders
 from keyframe_mcp.media.orders import CheckImage, ExtractFrame, FitImage, ImageFacts, ProbeVideo
 from keyframe_mcp.media.references import (
@@ -47,6 +56,13 @@ SCRATCH = ".bringing-in-"
 VIDEO_SECONDS = 20
 PIECE = 1 << 20
 
+VIDEOS = "an https URL, task:<id> or the `reference` of an earlier result"
+PICTURES = f"a data: URI, {VIDEOS}"
+"""What works over a network instead of a path."""
+
+MADE_BY = re.compile(r"kf_[a-z2-7]{26}")
+"""The task in the name of a result."""
+
 FileReference = PathReference | UrlReference | OutputReference
 
 
@@ -58,7 +74,13 @@ class Wanted:
     most_bytes: int = MOST_PICTURE_BYTES
 
 
-ANY_PICTURE = Wanted()
+@dataclass(frozen=True)
+class Original:
+    """A picture as it came, in a folder for scratch; its URL, if it has one; and what is to be said about it."""
+
+    copy: Path
+    url: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Sources:
@@ -68,47 +90,42 @@ class Sources:
         self, store: Store, folders: Folders, fetch: FetchResult, workshop: Workshop, *, folder: Path, outputs: Path
     ) -> None:
         self._store = store
-        self._outputs = Folders((outputs,), outputs)
+        self._outputs = Folders((outputs,), outputs, proposes=False)
         self._folders = folders
         self._fetch = fetch
         self._workshop = workshop
         self._folder = folder
 
-    async def picture(
-        self, text: str, caller: Caller, wanted: Wanted = ANY_PICTURE, earlier: Picture | None = None
-    ) -> tuple[Picture, tuple[str, ...]]:
-        """Our own copy of a picture, as it is wanted, and what was changed to make it so. Raises `InvalidInput`.
+    async def original(self, text: str, caller: Caller, scratch: Path, earlier: Picture | None = None) -> Original:
+        """Bring a picture in, whatever it is. Raises `InvalidInput`.
 
-        The `earlier` copy is taken for it, if there is one still.
+        The `earlier` copy is taken for it, if there is one still. `scratch` is a folder for this one picture.
         """
-        if earlier is not None:
-            return await self._picture_again(text, caller, wanted, earlier)
-        reference = self._admit(text, caller)
-        with self._scratch() as scratch:
+        with self._writing():
+            if earlier is not None:
+                return await self._original_again(text, caller, scratch, earlier)
+            reference = self._admit(text, caller)
             copy = await self._bring_in(reference, scratch, caller)
-            picture, notes = await self._adopted(copy, wanted)
-        url = reference.url if isinstance(reference, UrlReference) and not notes else None
-        return picture.model_copy(update={"url": url}), notes
+            return Original(copy, reference.url if isinstance(reference, UrlReference) else None)
 
-    async def _picture_again(
-        self, text: str, caller: Caller, wanted: Wanted, earlier: Picture
-    ) -> tuple[Picture, tuple[str, ...]]:
+    async def _original_again(self, text: str, caller: Caller, scratch: Path, earlier: Picture) -> Original:
         """The copy an earlier task has sent; or what the reference names now, which may be another picture."""
-        with self._scratch() as scratch:
-            copy = scratch / "earlier"
-            if await anyio.to_thread.run_sync(is_copied, earlier, copy):
-                return await self._adopted(copy, wanted)
+        copy = scratch / "earlier"
+        if await anyio.to_thread.run_sync(is_copied, earlier, copy):
+            return Original(copy)
         if text.lstrip().startswith("data:"):
             raise InvalidInput("the copy that was sent then is gone, and its bytes came in that call; give it again")
-        picture, notes = await self.picture(text, caller, wanted)
-        return picture, (*notes, f"the copy that was sent then is gone, so {text} was read as it is now")
+        found = await self.original(text, caller, scratch)
+        return replace(found, notes=(f"the copy that was sent then is gone, so {text} was read as it is now",))
 
-    async def _adopted(self, copy: Path, wanted: Wanted) -> tuple[Picture, tuple[str, ...]]:
-        """A copy in the folder for scratch, made into one of ours."""
-        facts, notes = await self._checked(copy, wanted), ()
-        if wanted.formats:
-            copy, notes = fitted(copy), facts.notes
-        kept, content = await anyio.to_thread.run_sync(self._adopt, copy, facts.mime_type.partition("/")[2])
+    async def picture(self, original: Original, wanted: Wanted) -> tuple[Picture, tuple[str, ...]]:
+        """Our own copy of a picture, as it is wanted, and what was changed to make it so. Raises `UnreadableImage`."""
+        with self._writing():
+            facts, changes = await self._checked(original.copy, wanted), ()
+            if wanted.formats:
+                changes = facts.notes
+            kind = facts.mime_type.partition("/")[2]
+            kept, content = await anyio.to_thread.run_sync(self._adopt, original.copy, kind, bool(wanted.formats))
         picture = Picture(
             file=str(kept),
             content=content,
@@ -116,20 +133,25 @@ class Sources:
             width=facts.width,
             height=facts.height,
             size_bytes=facts.size_bytes,
+            url=None if changes else original.url,
         )
-        return picture, notes
+        return picture, (*changes, *original.notes)
 
     @asynccontextmanager
-    async def video(self, text: str, caller: Caller) -> AsyncGenerator[Path]:
+    async def video(self, text: str, caller: Caller, *, may_name_frame: bool = False) -> AsyncGenerator[Path]:
         """A video to read from, for as long as the block lasts."""
-        reference = self._admit(text, caller)
+        reference = self._admit(text, caller, VIDEOS)
+        if isinstance(reference, TaskReference) and reference.at is not None and not may_name_frame:
+            raise InvalidInput(
+                f"{text.strip()} names one frame, and a whole video is meant; write task:{reference.task_id}"
+            )
         if isinstance(reference, DataReference):
             raise InvalidInput("a video cannot be given as a data: URI; give task:<id>, a path or an https URL")
         made = await self._made(reference, caller) if isinstance(reference, TaskReference) else Output()
         if made.file is not None:
             yield Path(made.file)
             return
-        with self._scratch() as scratch:
+        with self.scratch() as scratch:
             if isinstance(reference, TaskReference):
                 yield await self._from_provider(reference, made, scratch)
             else:
@@ -145,22 +167,25 @@ class Sources:
         reference = self._admit(text, caller)
         return await find_task(self._store, reference.task_id, caller) if isinstance(reference, TaskReference) else None
 
-    def _admit(self, text: str, caller: Caller) -> Reference:
+    def _admit(self, text: str, caller: Caller, instead: str = PICTURES) -> Reference:
         reference = parse(text)
         if isinstance(reference, PathReference) and not caller.may_name_files:
-            raise InvalidInput(
-                "paths work over stdio only; give an https URL, a data: URI, task:<id> or the `reference` of an "
-                "earlier result"
-            )
+            raise InvalidInput(f"paths work over stdio only; give {instead}")
         return reference
 
     @contextmanager
-    def _scratch(self) -> Generator[Path]:
+    def scratch(self) -> Generator[Path]:
         """A folder for what is being brought in, gone at the end."""
-        try:
+        with self._writing():
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self._folder, prefix=SCRATCH) as scratch:
                 yield Path(scratch)
+
+    @contextmanager
+    def _writing(self) -> Generator[None]:
+        """Raises `OutputUnwritable` where the folder is at fault."""
+        try:
+            yield
         except OSError as error:
             raise OutputUnwritable(f"{self._folder} cannot be written ({error.strerror})") from None
 
@@ -193,11 +218,25 @@ class Sources:
                 near = caller.workspaces
                 await anyio.to_thread.run_sync(read, self._folders, reference.path, into, most_bytes, near)
             else:
+                await self._require_own(reference, caller)
                 await anyio.to_thread.run_sync(read, self._outputs, reference.name, into, most_bytes)
         return copy
 
-    def _adopt(self, copy: Path, kind: str) -> tuple[Path, str]:
-        """Give a checked copy the name of its content."""
+    async def _require_own(self, reference: OutputReference, caller: Caller) -> None:
+        """Raise `InvalidInput` for what another caller's task made.
+
+        Joined films and frames belong to no task; their names are random, or made from their content.
+        """
+        made_by = MADE_BY.match(reference.name)
+        with suppress(UnknownTask):
+            if made_by and (await self._store.get(made_by[0])).owner != caller.owner:
+                raise InvalidInput(f"there is no file {reference.name}")
+
+    def _adopt(self, original: Path, kind: str, is_fitted: bool) -> tuple[Path, str]:  # noqa: FBT001 - for a thread
+        """Give a checked copy the name of its content. The original stays for who wants it otherwise."""
+        copy = fitted(original)
+        if not is_fitted:
+            shutil.copyfile(original, copy)
         with copy.open("rb") as opened:
             content = hashlib.file_digest(opened, "sha256").hexdigest()
         kept = self._folder / f"{content}.{kind}"
@@ -217,7 +256,7 @@ class Sources:
         """The video of an earlier task: a file that is here, or what was left with the provider on purpose."""
         task = await find_task(self._store, reference.task_id, caller)
         if task.status is not Status.SUCCEEDED:
-            raise NotReady(unfinished_text(task))
+            raise unfinished(task)
         made = next((output for output in task.outputs if output.file or output.kept is False), Output())
         if made.kept is not False and (made.file is None or not await anyio.Path(made.file).exists()):
             raise InvalidInput(f"the file of task {task.id} is gone ({made.file}); make the video again")
@@ -247,7 +286,7 @@ def is_copied(earlier: Picture, to: Path) -> bool:
 
 def fitted(copy: Path) -> Path:
     """Where a picture is put once it is as a provider wants it."""
-    return copy.with_name("fitted-picture")
+    return copy.with_name(".fitted-picture")  # no copy is named so
 
 
 def read(folders: Folders, name: str, into: IO[bytes], most_bytes: int, workspaces: Sequence[str] = ()) -> None:
@@ -280,8 +319,9 @@ def left_text(task_id: str, made: Output, error: UnfetchableUrl) -> str:
     return f"the video of task {task_id} cannot be fetched: {said(made.url or '', error)}; {kept}; {step}"
 
 
-def unfinished_text(task: Task) -> str:
+def unfinished(task: Task) -> CallerError:
     """Why an earlier task cannot be used, and what to do."""
-    if task.status.is_settled:
-        return f"task {task.id} has no video: it is {task.status}"
-    return f"task {task.id} is {task.status}; call get_task until it has succeeded, then use it"
+    if not task.status.is_settled:
+        return NotReady(f"task {task.id} is {task.status}; its video can be used once it has succeeded")
+    kind = InDoubt if task.status is Status.UNKNOWN else NoVideo
+    return kind(f"task {task.id} has no video: it is {task.status}; get_task says why")

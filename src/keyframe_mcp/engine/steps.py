@@ -97,7 +97,7 @@ class Steps:
         """Whether a task that would have to wait for its provider has another to go on to."""
         if task.status is not Status.QUEUED or not task.alternatives:
             return False
-        fallback = Fallback(moves, self.rules.budget, self.clock)
+        fallback = Fallback(moves, self.rules.budget, self.clock, self.adapters.keys())
         return await fallback.left(task, ProviderUnavailable(watched.why))
 
     async def _left_alone(self, task: Task, watched: Watched, moves: Moves) -> None:
@@ -122,6 +122,7 @@ class Steps:
             self.rules,
             self._polling(),
             self.keeper,
+            self.adapters.keys(),
         )
 
     def _polling(self) -> Polling:

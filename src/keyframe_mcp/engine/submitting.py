@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -83,6 +83,8 @@ class Submitting:
     rules: Rules
     polling: Polling
     keeper: Keeper
+    configured: Collection[str]
+    """The providers that jobs can be sent to."""
 
     async def submit(self, task: Task, adapter: Adapter) -> float | None:
         """Prepare what costs nothing, write the intent down, then send it, once."""
@@ -136,7 +138,7 @@ class Submitting:
 
     @property
     def _fallback(self) -> Fallback:
-        return Fallback(self.moves, self.rules.budget, self.clock)
+        return Fallback(self.moves, self.rules.budget, self.clock, self.configured)
 
     async def _fail(self, task: Task, of: frozenset[Status] | set[Status], error: KeyframeError) -> None:
         """It was refused, so it costs nothing."""

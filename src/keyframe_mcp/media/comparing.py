@@ -42,6 +42,9 @@ _RELATED = 0.5
 _OTHER_COLOURS = 21
 _NOTHING_IN_COMMON = 15
 
+SMALLEST = 8
+"""Pixels of a block of FFmpeg's `ssim`: of less it says nonsense."""
+
 _SAME_SHAPE = 1.02
 """Up to this quotient of their shapes, fitting one picture into the other cuts off nothing that can be seen."""
 
@@ -105,7 +108,9 @@ def _ways(given: Image.Image, size: tuple[int, int]) -> Iterator[_Fitted]:
         return
     yield _Fitted("cropped", images.fit(given, width, height), whole)
     yield _Fitted("stretched", _resized(given, size), whole)
-    inner = (max(1, round(width * min(1, shape))), max(1, round(height * min(1, 1 / shape))))
+    inner = (round(width * min(1, shape)), round(height * min(1, 1 / shape)))
+    if min(inner) < SMALLEST:
+        return
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
     yield _Fitted("letterboxed", _resized(given, inner), (left, top, left + inner[0], top + inner[1]))
 
@@ -132,6 +137,9 @@ def _colours(one: Image.Image, other: Image.Image) -> float:
 
 
 def _structure(one: Image.Image, other: Image.Image) -> float:
+    if min(one.size) < SMALLEST:
+        size = (max(one.width, SMALLEST), max(one.height, SMALLEST))
+        one, other = one.resize(size, Image.Resampling.NEAREST), other.resize(size, Image.Resampling.NEAREST)
     return _figure("ssim", "gray", np.asarray(one.convert("L")), np.asarray(other.convert("L")))
 
 

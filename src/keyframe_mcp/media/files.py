@@ -33,6 +33,8 @@ class Folders:
 
     allowed: tuple[Path, ...]
     working_dir: Path
+    proposes: bool = True
+    """Whether files beside a missing one are named: not where they may be another caller's."""
 
     def open(self, name: str, most_bytes: int, workspaces: Sequence[str] = ()) -> BinaryIO:
         """Open a file for reading. Raises `InvalidInput` that says what was wrong and what would have worked.
@@ -78,6 +80,8 @@ class Folders:
 
     def _near(self, folder: Path, parts: Sequence[str]) -> str:
         """Pictures and videos beside the missing one whose names are close."""
+        if not self.proposes:
+            return ""
         try:
             entries = [entry for entry in os.scandir(folder.joinpath(*parts[:-1])) if entry.is_file()]
         except OSError:

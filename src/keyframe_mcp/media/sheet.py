@@ -132,6 +132,8 @@ def _pairs(order: MakeSheet, known: Survey) -> tuple[list[Pair], list[str]]:
     """What was given beside what was delivered, and why a picture is missing there."""
     pairs: list[Pair] = []
     remarks: list[str] = []
+    if order.given and min(known.width, known.height) < comparing.SMALLEST:
+        return [], [f"a video of {known.width}x{known.height} is too small to be compared with what was given"]
     for given in order.given:
         stamp = known.shown[0 if given.end == "first" else -1]
         try:

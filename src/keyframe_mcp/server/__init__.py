@@ -15,11 +15,12 @@ from keyframe_mcp.server.completions import Completions, add_completions
 from keyframe_mcp.server.instructions import INSTRUCTIONS
 from keyframe_mcp.server.lookout import Lookout
 from keyframe_mcp.server.notices import add_notices
-from keyframe_mcp.server.prompts import Prompts, add_prompts
+from keyframe_mcp.server.prompts import Prompts, add_no_prompts, add_prompts
 from keyframe_mcp.server.protocol_tasks import TasksExtension
 from keyframe_mcp.server.resources import Resources, add_resources
 from keyframe_mcp.server.task_notices import TaskNotices
 from keyframe_mcp.server.task_states import EngineTasks
+from keyframe_mcp.server.task_watches import TaskWatches
 from keyframe_mcp.server.toolbox import build_tools
 from keyframe_mcp.server.tools import Tools
 from keyframe_mcp.server.toolsets import of_set
@@ -39,8 +40,8 @@ def build_server(application: Application, caller: Caller) -> MCPServer:
         instructions=INSTRUCTIONS[toolset],
         version=__version__,
         tools=list(of_set(build_tools(Tools(application, caller)), toolset)),
-        extensions=[TasksExtension(protocol_tasks, SLOW_TOOLS), CardExtension()],
-        middleware=[TaskNotices(protocol_tasks), point_at_card],
+        extensions=[TasksExtension(protocol_tasks, SLOW_TOOLS), CardExtension(toolset)],
+        middleware=[TaskNotices(TaskWatches(protocol_tasks, application.tasks)), point_at_card],
         subscriptions=bus,
         log_level="WARNING",
     )
@@ -51,8 +52,11 @@ def build_server(application: Application, caller: Caller) -> MCPServer:
 def add_reading(server: MCPServer, resources: Resources, bus: SubscriptionBus) -> None:
     """What is read rather than called: resources, prompts, completions, and word of changes."""
     add_resources(server, resources)
-    if resources.application.settings.toolset == "full":  # they name tools that other sets do not have
+    has_prompts = resources.application.settings.toolset == "full"  # they name tools that other sets do not have
+    if has_prompts:
         add_prompts(server, Prompts(resources))
-    add_completions(server, Completions(resources))
+    else:
+        add_no_prompts(server)
+    add_completions(server, Completions(resources, has_prompts))
     tasks = resources.application.tasks
     add_notices(server, Lookout(resources, bus, tasks), bus, tasks)

@@ -37,10 +37,11 @@ class Completions:
     """What one caller may mean. `chosen` are arguments that are settled already."""
 
     resources: Resources
+    has_prompts: bool = True
 
     async def values(self, reference: str, name: str, chosen: Mapping[str, str]) -> Iterable[str]:
         """Everything an argument could be, the likeliest first. Raises `MCPError` for a reference that is not ours."""
-        require_known(reference)
+        self._require_known(reference)
         if reference == TASK_TEMPLATE:
             return await self._task_ids()
         if reference == MODEL_TEMPLATE:
@@ -76,6 +77,14 @@ class Completions:
         tasks = await resources.application.engine.recent(resources.caller, statuses, MOST_TASKS)
         return [task.id for task in tasks]
 
+    def _require_known(self, reference: str) -> None:
+        """Raise `MCPError` for a template or prompt there is not."""
+        prompts = declared() if self.has_prompts else ()
+        known = (TASK_TEMPLATE, MODEL_TEMPLATE, *(prompt.name for prompt in prompts))
+        if reference not in known:
+            said = sayable(reference[:200])
+            raise MCPError(INVALID_PARAMS, f"There is nothing to complete in {said!r}; there is in {', '.join(known)}.")
+
     def _models(self) -> Iterable[Listed]:
         return self.resources.models()
 
@@ -94,14 +103,6 @@ def add_completions(server: MCPServer, completions: Completions) -> None:
 def referred(reference: ResourceTemplateReference | PromptReference) -> str:
     """The template or prompt that is filled in."""
     return reference.name if isinstance(reference, PromptReference) else reference.uri
-
-
-def require_known(reference: str) -> None:
-    """Raise `MCPError` for a template or prompt there is not."""
-    known = (TASK_TEMPLATE, MODEL_TEMPLATE, *(prompt.name for prompt in declared()))
-    if reference not in known:
-        said = sayable(reference[:200])
-        raise MCPError(INVALID_PARAMS, f"There is nothing to complete in {said!r}; there is in {', '.join(known)}.")
 
 
 def completion(values: Iterable[str], typed: str) -> Completion:

@@ -10,7 +10,6 @@ from keyframe_mcp.adapters.base import Outgoing
 from keyframe_mcp.engine import Rehearsal
 from keyframe_mcp.engine.budget import Budget, dollars
 from keyframe_mcp.engine.outgoing import in_words
-from keyframe_mcp.errors import BudgetExceeded
 from keyframe_mcp.media.references import shortened
 from keyframe_mcp.server.views import View
 from keyframe_mcp.task import Cost, Mode, Plan, Task
@@ -19,7 +18,7 @@ NO_LIMIT = "No spending limit is set."
 
 
 class BudgetView(View):
-    """Whether a video fits what may be spent, in US dollars, and what is left of each limit that there is.
+    """Whether a video fits what may be spent, in US dollars, and what is left today of each limit that there is.
 
     `counts_usd` is what it counts for where its price is not known.
     """
@@ -27,8 +26,8 @@ class BudgetView(View):
     fits: bool
     refusal: str | None = None
     per_task_usd: float | None = None
-    today_usd: float | None = None
-    owner_today_usd: float | None = None
+    left_today_usd: float | None = None
+    left_owner_today_usd: float | None = None
     counts_usd: float | None = None
     resets_at: datetime | None = None
 
@@ -42,10 +41,10 @@ class BudgetView(View):
         is_priced = cost is not None and cost.estimated_usd is not None
         return cls(
             fits=rehearsal.refusal is None,
-            refusal=rehearsal.refusal,
+            refusal=None if rehearsal.refusal is None else str(rehearsal.refusal),
             per_task_usd=budget.per_task,
-            today_usd=left.today_usd,
-            owner_today_usd=left.owner_today_usd,
+            left_today_usd=left.today_usd,
+            left_owner_today_usd=left.owner_today_usd,
             counts_usd=None if is_priced else budget.unpriced_usd,
             resets_at=None if budget.per_day is None and budget.per_owner is None else left.resets_at,
         )
@@ -91,6 +90,7 @@ class DryRunView(View):
     that one will be.
     """
 
+    said = ("status", "model")
     status: Literal["dry_run"] = "dry_run"
     next_step: str
     poll_after_seconds: int = 0
@@ -114,7 +114,7 @@ class DryRunView(View):
         limit = "" if budget.is_limited else f" {NO_LIMIT}"
         step = f"Nothing was written or sent. Call again without dry_run to make it.{limit}"
         if rehearsal.refusal is not None:
-            step = f"Nothing was written or sent, and a real call would be refused. {BudgetExceeded.fix}"
+            step = f"Nothing was written or sent, and a real call would be refused. {rehearsal.refusal.fix}"
         return cls(
             next_step=step,
             mode=task.mode,
@@ -131,17 +131,19 @@ class DryRunView(View):
             generative=task.generative,
         )
 
+    def unsaid(self) -> dict[str, object]:
+        """See `View.unsaid`. The sentence begins with what the budget refuses."""
+        budget = {} if self.budget is None else self.budget.data()
+        budget.pop("refusal", None)
+        return super().unsaid() | ({"budget": budget} if budget else {})
+
 
 def rehearsed(view: DryRunView) -> str:
-    """A dry run in a sentence, for hosts that show only text."""
+    """The gist of a dry run in a sentence."""
     refusal = None if view.budget is None else view.budget.refusal
-    limit = f" {NO_LIMIT}" if view.budget is None else ""
     if refusal is not None:
-        return f"Refused: {refusal}. Dry run of {view.model} ({view.why}): nothing was written or sent."
-    made = f"Dry run: {view.model} would make it {priced(view)} ({view.why})."
-    if view.alternatives:
-        made += f" If it refuses: {', then '.join(each.model for each in view.alternatives)}."
-    return f"{made}{limit} Nothing was written or sent."
+        return f"Refused: {refusal}. It was a dry run of {view.model}."
+    return f"Dry run: {view.model} would make it {priced(view)}."
 
 
 def priced(view: DryRunView) -> str:

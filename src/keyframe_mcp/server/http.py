@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Collection, Generator
+from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Literal
 
 import anyio
@@ -23,6 +24,8 @@ from starlette.routing import BaseRoute, Route
 from keyframe_mcp import __version__
 from keyframe_mcp.app import Application
 from keyframe_mcp.errors import InvalidSettings
+from keyframe_mcp.server.beneath import close_standing_streams
+from keyframe_mcp.server.notices import end_listening
 
 Transport = Literal["http", "sse"]
 
@@ -106,11 +109,17 @@ async def serve_http(
     if sys.platform == "win32":  # event loops there have no signal handlers
         await uvicorn.Server(config).serve(sockets=[listening])
     else:
-        await serve_until_signal(QuietServer(config), listening)
+        await serve_until_signal(QuietServer(config), listening, partial(end_streams, server))
     await application.stop()
 
 
-async def serve_until_signal(server: uvicorn.Server, listening: socket.socket) -> None:
+def end_streams(server: MCPServer) -> None:
+    """End what clients keep open to be told of changes, in both eras: it would be waited for, and broken off."""
+    end_listening(server)
+    close_standing_streams(server)
+
+
+async def serve_until_signal(server: uvicorn.Server, listening: socket.socket, before_end: Callable[[], None]) -> None:
     """Serve; the first signal asks for an orderly end, a second one for a quick one."""
 
     async def heed() -> None:
@@ -118,6 +127,7 @@ async def serve_until_signal(server: uvicorn.Server, listening: socket.socket) -
             async for _ in signals:
                 server.force_exit = server.should_exit
                 server.should_exit = True
+                before_end()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(heed)

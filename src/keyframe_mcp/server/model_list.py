@@ -49,8 +49,12 @@ def listing(asked: ListModels, catalog: Catalog, configured: Collection[str]) ->
     fitting = sorted(found.fitting, key=lambda each: each.listed.provider_id not in configured)
     chosen = cheapest_first(fitting) if asked.sort else fitting
     is_priced = wish.is_particular or asked.sort is not None
-    views = [view_of(each, wish, configured, is_priced=is_priced) for each in chosen[:MOST_MODELS]]
-    return ModelsView(models=views, next_step=" ".join(steps(found, wish, len(chosen) - len(views))))
+    shown = chosen[:MOST_MODELS]
+    views = [view_of(each, wish, configured, is_priced=is_priced) for each in shown]
+    usable = [each.listed for each in shown if each.listed.provider_id in configured]
+    unusable = [each.listed for each in shown if each.listed.provider_id not in configured]
+    step = steps(found, wish, len(chosen) - len(shown), usable, unusable)
+    return ModelsView(models=views, next_step=" ".join(step))
 
 
 def one(asked: ListModels, listed: Listed, ids: Collection[str], wish: Wish, configured: Collection[str]) -> ModelsView:
@@ -58,13 +62,14 @@ def one(asked: ListModels, listed: Listed, ids: Collection[str], wish: Wish, con
     if asked.query is not None:
         raise InvalidInput(problems=[Problem("query", "leave it out where model says which one; or leave model out")])
     view = model_view(listed, configured=listed.provider_id in configured, whole=True)
+    choose = CHOOSE if view.configured else keyless([listed])
     if not (wish.is_particular or wish.mode or asked.provider or asked.sort):
-        return ModelsView(models=[view], next_step=CHOOSE)
+        return ModelsView(models=[view], next_step=choose)
     judged = judge(listed, wish)
     problems = [str(each) for each in judged.problems]
     if listed.id not in ids:
         problems.append(f"provider: {listed.id} is one of {listed.provider_id}'s")
-    step = f"{listed.id} cannot make this: {'; '.join(problems)}" if problems else f"It can make this. {CHOOSE}"
+    step = f"{listed.id} cannot make this: {'; '.join(problems)}" if problems else f"It can make this. {choose}"
     usd = None if problems else judged.cost.estimated_usd
     unknown = "" if problems or usd is not None else f" What it costs is not known ({judged.cost.basis})."
     return ModelsView(models=[view.model_copy(update={"price_usd": usd})], next_step=step + unknown)
@@ -80,12 +85,25 @@ def view_of(judged: Judged, wish: Wish, configured: Collection[str], *, is_price
     return view.model_copy(update={"price": usual.price, "price_usd": None})
 
 
-def steps(found: Found, wish: Wish, more: int) -> Iterator[str]:
+def steps(
+    found: Found, wish: Wish, more: int, usable: Collection[Listed], unusable: Collection[Listed]
+) -> Iterator[str]:
     """What to do now, and what else there would be."""
     if more:
         yield f"{more} more fit: narrow with mode, provider or query."
-    yield CHOOSE if not wish.is_particular else "Pass `model` and the same inputs to a generate tool."
+    if usable:
+        yield CHOOSE if not wish.is_particular else "Pass `model` and the same inputs to a generate tool."
+    if unusable:
+        yield keyless(unusable)
     yield from hints(found, wish)
+
+
+def keyless(unusable: Collection[Listed]) -> str:
+    """Why models that are not configured cannot be used, and who can do something about it."""
+    keys = list(dict.fromkeys(each.provider.key for each in unusable if each.provider.key))
+    which = "It cannot" if len(unusable) == 1 else "Those with configured: false cannot"
+    are = "is" if len(keys) == 1 else "are"
+    return f"{which} be used: {', '.join(keys)} {are} not set; ask whoever runs this server."
 
 
 def hints(found: Found, wish: Wish) -> Iterator[str]:

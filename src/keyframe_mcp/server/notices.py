@@ -15,7 +15,7 @@ from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.connection import Connection
 from mcp.server.context import HandlerResult, ServerRequestContext
-from mcp.server.subscriptions import ResourceUpdated, ServerEvent, SubscriptionBus
+from mcp.server.subscriptions import ListenHandler, ResourceUpdated, ServerEvent, SubscriptionBus
 from mcp.types import (
     INVALID_PARAMS,
     EmptyResult,
@@ -24,10 +24,11 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
-from keyframe_mcp.server.beneath import connection_of, lowlevel
+from keyframe_mcp.server.beneath import connection_of, handler_of, lowlevel
 from keyframe_mcp.server.lookout import Lookout, Sight
 from keyframe_mcp.server.resources import TASKS, NoSuchAddress, not_found
 
+LISTEN = "subscriptions/listen"
 MOST_ADDRESSES = 100
 TOO_MANY = f"At most {MOST_ADDRESSES} addresses can be followed at once; follow {TASKS}, or let go of some."
 SUBSCRIBER = "keyframe.subscriber"  # where a connection remembers it
@@ -131,26 +132,47 @@ def add_subscribing(server: MCPServer, lookout: Lookout, bus: SubscriptionBus, t
     lowlevel(server).add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, unsubscribe)
 
 
-def add_listening(server: MCPServer, lookout: Lookout) -> None:
+class Listening:
     """What clients of 2026-07-28 ask for, around the SDK's own handler: it serves the stream, we look out."""
-    serving = lowlevel(server).get_request_handler("subscriptions/listen")
-    if serving is None:
-        raise ValueError("this server was made without subscriptions")
 
-    async def listen(context: ServerRequestContext[Any], asked: SubscriptionsListenRequestParams) -> HandlerResult:
+    def __init__(self, serving: ListenHandler, lookout: Lookout) -> None:
+        self._serving = serving
+        self._lookout = lookout
+
+    async def __call__(
+        self, context: ServerRequestContext[Any], asked: SubscriptionsListenRequestParams
+    ) -> HandlerResult:
+        """Serve one stream."""
         wanted = asked.notifications
         uris = list(dict.fromkeys(wanted.resource_subscriptions or ()))
         if len(uris) > MOST_ADDRESSES:
             raise MCPError(INVALID_PARAMS, TOO_MANY)
-        sights = await seen(lookout, uris)
+        sights = await seen(self._lookout, uris)
         # the acknowledgement says which are followed: what is not there, or is another's, is not among them
         honoured = wanted.model_copy(update={"resource_subscriptions": list(sights) or None})
         if wanted.resources_list_changed:
-            sights[TASKS] = sights.get(TASKS) or await lookout.see(TASKS)
-        with lookout.looking(sights):
-            return await serving.handler(context, asked.model_copy(update={"notifications": honoured}))
+            sights[TASKS] = sights.get(TASKS) or await self._lookout.see(TASKS)
+        with self._lookout.looking(sights):
+            return await self._serving(context, asked.model_copy(update={"notifications": honoured}))
 
-    lowlevel(server).add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, listen)
+    def close(self) -> None:
+        """Let every stream end as the protocol has it: with an answer, rather than in the middle."""
+        self._serving.close()
+
+
+def add_listening(server: MCPServer, lookout: Lookout) -> None:
+    """Serve streams of changes."""
+    serving = handler_of(server, LISTEN)
+    if not isinstance(serving, ListenHandler):
+        raise TypeError("this server was made without subscriptions")
+    lowlevel(server).add_request_handler(LISTEN, SubscriptionsListenRequestParams, Listening(serving, lookout))
+
+
+def end_listening(server: MCPServer) -> None:
+    """Let every open stream of changes end."""
+    listening = handler_of(server, LISTEN)
+    if isinstance(listening, Listening):
+        listening.close()
 
 
 async def seen(lookout: Lookout, uris: list[str]) -> dict[str, Sight]:

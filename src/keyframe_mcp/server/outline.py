@@ -7,15 +7,25 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import cast
 
 Structure = Mapping[str, object]
+BREAKS = {ord(each): ascii(each)[1:-1] for each in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
 
 
 def outline(structure: Structure, said: Collection[str] = ()) -> str:
     """A line for each field, and for each item of a list, but for those that were said already."""
-    return "\n".join(line for name, value in structure.items() if name not in said for line in lines(name, value))
+    shown = (line for name, value in structure.items() if name not in said for line in lines(name, value))
+    return "\n".join(map(unbroken, shown))
+
+
+def unbroken(line: str) -> str:
+    """One line of it: a prompt or a provider's word with a break in it must not look like a field of ours."""
+    return line.translate(BREAKS)
 
 
 def lines(name: str, value: object) -> Iterator[str]:
     """One field."""
+    if value == []:
+        yield f"{name}: none"
+        return
     if isinstance(value, list):
         yield f"{name}:"
         yield from (f"- {in_line(each)}" for each in cast("list[object]", value))

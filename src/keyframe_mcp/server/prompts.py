@@ -27,14 +27,16 @@ from mcp.types import (
 )
 
 from keyframe_mcp.catalog import Listed, prices
+from keyframe_mcp.catalog.requests import Checked, check
 from keyframe_mcp.errors import InvalidInput, KeyframeError, Problem
 from keyframe_mcp.server.beneath import lowlevel
 from keyframe_mcp.server.prompt_arguments import Given, read, seconds, whole
 from keyframe_mcp.server.prompt_texts import EXTEND_CLIP, FIRST_LAST_FRAME, KEEP, REGENERATE, STORYBOARD
 from keyframe_mcp.server.resources import Resources
 from keyframe_mcp.server.strict import explained, sayable
-from keyframe_mcp.task import Mode, Status, Task
+from keyframe_mcp.task import Inputs, Mode, Status, Task
 
+SETTINGS = ("duration", "aspect_ratio")
 MOST_NAMED = 3  # models in a prompt; list_models knows the others
 MOST_SHOTS = 20
 MOST_TIMES = 10
@@ -95,14 +97,15 @@ class Prompts:
     async def storyboard(self, given: Given) -> str:
         """A script as a chain of shots."""
         shots = whole(given, "shots", MOST_SHOTS)
-        model = self._named(given, Mode.FLF2V)
+        request = shot(given)
+        model = self._named(given, request)
         settings = [f', model="{model}"'] if model else []
         settings += [f', aspect_ratio="{given["aspect_ratio"]}"'] if "aspect_ratio" in given else []
-        settings += [f", duration={seconds(given):g}"] if "duration" in given else []
+        settings += [f", duration={request.duration:g}"] if request.duration is not None else []
         return STORYBOARD.format(
             script=given["script"],
             shots=f"{shots} shots" if shots else "as few shots as the script needs, up to 8",
-            models=f"Use the model {model}." if model else self._models(Mode.FLF2V),
+            models=f"Use the model {model}." if model else self._models(request),
             settings="".join(settings),
             keep=KEEP,
             again=REGENERATE,
@@ -116,7 +119,7 @@ class Prompts:
             first=brief(given["first_image"]),
             last=brief(given["last_image"]),
             what_happens=given.get("what_happens", "(not said: propose it from the pictures)"),
-            models=self._models(Mode.FLF2V),
+            models=self._models(Inputs(mode=Mode.FLF2V)),
             keep=KEEP,
             again=REGENERATE,
         )
@@ -148,31 +151,35 @@ class Prompts:
         """A task that has a video, or will. Raises `UnknownTask` and `InvalidInput`."""
         resources = self.resources
         task = await resources.application.engine.get(task_id, resources.caller)
+        if task.status is Status.UNKNOWN:
+            wrong = f"nobody knows whether {task.id} was made; to continue it, settle it first, in a terminal"
+            raise InvalidInput(problems=[Problem("task_id", f"{wrong}: keyframe-mcp task {task.id} says how")])
         if task.status in (Status.FAILED, Status.CANCELLED):
             wrong = f"{task.id} is {task.status} and has no last frame; name one that list_tasks shows as succeeded"
             raise InvalidInput(problems=[Problem("task_id", wrong)])
         return task
 
-    def _named(self, given: Given, mode: Mode) -> str | None:
+    def _named(self, given: Given, request: Inputs) -> str | None:
         """The model that was asked for. Raises `UnknownModel`, and `InvalidInput` for one that cannot do it."""
         if "model" not in given:
             return None
         listed = self.resources.application.engine.catalog.find(given["model"])
-        if mode not in listed.model.modes:
-            fitting = ", ".join(each.id for each in self._fitting(mode)) or "none with a key here"
-            wrong = f"{listed.id} does not make {mode}; these do: {fitting}"
+        if request.mode not in listed.model.modes:
+            fitting = ", ".join(each.id for each in self._fitting(request)) or "none with a key here"
+            wrong = f"{listed.id} does not make {request.mode}; these do: {fitting}"
             raise InvalidInput(problems=[Problem("model", wrong)])
+        if problems := amiss(check(listed.id, listed.model, request)):
+            raise InvalidInput(problems=problems)
         return listed.id
 
-    def _fitting(self, mode: Mode) -> Sequence[Listed]:
-        """Models that can be used here and make real video first, then previews."""
-        usable = [each for each in self.resources.models() if self.resources.is_configured(each)]
-        fitting = [each for each in usable if mode in each.model.modes]
-        return sorted(fitting, key=lambda each: not each.model.generative)[:MOST_NAMED]
+    def _fitting(self, request: Inputs) -> Sequence[Listed]:
+        """The first of the models that can do this here, in the order in which one is chosen."""
+        ranked = self.resources.application.engine.intake.choosing.ranked(request)
+        return [each.listed for each in ranked if not amiss(each.checked)][:MOST_NAMED]
 
-    def _models(self, mode: Mode) -> str:
+    def _models(self, request: Inputs) -> str:
         """What there is to choose from."""
-        fitting = self._fitting(mode)
+        mode, fitting = request.mode, self._fitting(request)
         named = "; ".join(f"{each.id} ({prices.in_short(each.model.prices)})" for each in fitting)
         here = f"Models for this here: {named}. " if named else "No model here makes this yet: tell me. "
         drawn = "local/... only draws a preview and is not AI video: tell me so. "
@@ -184,7 +191,7 @@ class Prompts:
         own = next((each for each in self.resources.models() if each.id == task.model), None)
         if own is not None and Mode.I2V in own.model.modes and self.resources.is_configured(own):
             return f"Stay with {task.model}, so that it looks the same."
-        return f"{task.model} makes no video from one image here. {self._models(Mode.I2V)}"
+        return f"{task.model} makes no video from one image here. {self._models(Inputs(mode=Mode.I2V))}"
 
 
 def add_prompts(server: MCPServer, prompts: Prompts) -> None:
@@ -199,8 +206,8 @@ def add_prompts(server: MCPServer, prompts: Prompts) -> None:
         return ListPromptsResult(prompts=[*declared(), *await server.list_prompts()])
 
     async def get(_: ServerRequestContext[Any], asked: GetPromptRequestParams) -> GetPromptResult:
+        prompt = prompt_named(asked.name)
         try:
-            prompt = prompt_named(asked.name)
             text = await write[prompt.name](read(prompt, asked.arguments or {}))
         except KeyframeError as error:
             raise MCPError(INVALID_PARAMS, sayable(f"{asked.name}: {explained(error)}")) from None
@@ -211,12 +218,32 @@ def add_prompts(server: MCPServer, prompts: Prompts) -> None:
     lowlevel(server).add_request_handler("prompts/get", GetPromptRequestParams, get)
 
 
+def add_no_prompts(server: MCPServer) -> None:
+    """Answer whoever asks for a prompt all the same; the SDK lists none, and breaks off where one is asked for."""
+
+    async def get(_: ServerRequestContext[Any], asked: GetPromptRequestParams) -> GetPromptResult:
+        raise MCPError(INVALID_PARAMS, sayable(f"There is no prompt {asked.name[:80]!r}: this server has no prompts."))
+
+    lowlevel(server).add_request_handler("prompts/get", GetPromptRequestParams, get)
+
+
+def shot(given: Given) -> Inputs:
+    """What is known about every shot of a storyboard. Raises `InvalidInput`."""
+    duration = seconds(given) if "duration" in given else None
+    return Inputs(mode=Mode.FLF2V, duration=duration, aspect_ratio=given.get("aspect_ratio"))
+
+
+def amiss(checked: Checked) -> list[Problem]:
+    """What a model would refuse of the settings of a shot. The pictures and the words are still to come."""
+    return [problem for problem in checked.problems if problem.argument in SETTINGS]
+
+
 def prompt_named(name: str) -> Prompt:
-    """A prompt. Raises `InvalidInput`."""
+    """A prompt. Raises `MCPError`."""
     found = next((each for each in declared() if each.name == name), None)
     if found is None:
         there = ", ".join(each.name for each in declared())
-        raise InvalidInput(problems=[Problem("name", f"there is no prompt {name[:80]!r}; there are {there}")])
+        raise MCPError(INVALID_PARAMS, sayable(f"There is no prompt {name[:80]!r}; there are {there}."))
     return found
 
 
@@ -245,8 +272,4 @@ def first_step(task: Task) -> str:
     """What comes before anything is made."""
     if task.status is Status.SUCCEEDED:
         return f'view_video(source="task:{task.id}"): how does it end, what moves, which way does the camera go?'
-    if task.status is Status.UNKNOWN:
-        return (
-            f'Stop: nobody knows yet whether task {task.id} was made. Tell me what get_task(task_id="{task.id}") says.'
-        )
     return f'Wait: get_task(task_id="{task.id}", wait_seconds=30) until it has succeeded; then view_video it.'

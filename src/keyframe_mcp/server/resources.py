@@ -119,7 +119,7 @@ def lists() -> tuple[Resource, ...]:
             uri=TASKS,
             name="tasks",
             title="Recent tasks",
-            description=f"Your {MOST_LISTED} newest tasks, each with status and file. As list_tasks.",
+            description=f"Your {MOST_LISTED} newest tasks, each with status and file.",
             mime_type=JSON,
         ),
         Resource(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from keyframe_mcp.media.orders import Comparison, Fit, Likeness, SheetFacts
-from keyframe_mcp.task import Status, Task
+from keyframe_mcp.task import Output, Status, Task
 
 VERDICTS: Mapping[Likeness, str] = MappingProxyType(
     {
@@ -52,21 +52,51 @@ def spell(seconds: float) -> str:
 
 def counted(number: int, noun: str) -> str:
     """How many there are."""
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}."
+    return f"{number or 'No'} {noun}{'' if number == 1 else 's'}."
 
 
-def sentence(task: Task) -> str:
-    """A task in a sentence, for hosts that show only text."""
+def sentence(task: Task, now: float | None = None) -> str:
+    """A task in a sentence, for hosts that show only text. With `now`, in seconds since the epoch, for how long."""
     if task.status is Status.SUCCEEDED and task.outputs:
-        output = task.outputs[0]
-        if output.file is None:
-            return f"Task {task.id} succeeded: {output.url} (not copied here)."
-        length = "" if output.duration is None else f", {output.duration:g} s"
-        return f"Task {task.id} succeeded: {output.file} ({output.width}x{output.height}{length})."
+        first, *rest = task.outputs
+        others = ", ".join(where(output) for output in rest if is_there(output))
+        return f"Task {task.id} succeeded: {where(first)}.{f' Also: {others}.' if others else ''}"
     became = {Status.FAILED: "failed", Status.CANCELLED: "was cancelled"}.get(task.status, f"is {task.status}")
+    if now is not None and not task.status.is_settled:
+        became += f", {spell(now - task.created_at)} so far"
     if task.failure is not None:
         return f"Task {task.id} {became}: {task.failure.message}"
     return f"Task {task.id} {became}."
+
+
+def where(output: Output) -> str:
+    """A result and where it is."""
+    if output.file is None:
+        return f"{output.url} (not copied here)"
+    length = "" if output.duration is None else f", {output.duration:g} s"
+    return f"{output.file} ({output.width}x{output.height}{length})"
+
+
+def is_there(output: Output) -> bool:
+    """Whether a result is not lost: it was kept, or left with the provider on purpose."""
+    return output.file is not None or output.kept is False
+
+
+def unstopped(task: Task) -> str | None:
+    """What became of asking a provider to stop a job that it did not stop."""
+    if task.stop_refusal is None or task.status is Status.CANCELLED:
+        return None
+    if task.status.is_final:
+        return f"it was asked to stop, but {task.stop_refusal}"
+    return f"{task.stop_refusal}; it runs on and may be billed"
+
+
+def going_on(task: Task) -> str:
+    """Why a task that was asked to stop is not over."""
+    if task.status is Status.SAVING:
+        return "It does not stop: it is made, and only still to be saved."
+    refusal = None if task.cancel_requested else unstopped(task)
+    return "It was asked to stop, and that is not answered yet." if refusal is None else f"It does not stop: {refusal}."
 
 
 def caption(sheet: SheetFacts) -> str:
@@ -97,8 +127,5 @@ def verdict(found: Comparison) -> str:
 
 
 def saved(sheet: SheetFacts) -> str:
-    """Where the sheet is, for a host that shows no pictures, and what can still be looked at."""
-    return (
-        f"Saved as {sheet.path}: if you see no picture, give the user that path. extract_frame saves any one frame in "
-        "full size."
-    )
+    """Where the sheet is, for a host that shows no pictures."""
+    return f"Saved as {sheet.path}: if you see no picture, give the user that path."

@@ -17,7 +17,7 @@ from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import BaseModel, ValidationError
 
-from keyframe_mcp.errors import CallerError, InvalidInput, KeyframeError
+from keyframe_mcp.errors import CallerError, KeyframeError
 from keyframe_mcp.server.arguments import Arguments
 from keyframe_mcp.server.schemas import input_schema, output_schema
 
@@ -27,8 +27,8 @@ Handler = Callable[[Taken, Context], Awaitable[CallToolResult]]
 MOST_CHARACTERS = 4000
 NAME_CHARACTERS = 80
 CRASHED = (
-    "{}: a mistake inside this server, not in the call; its log has the details. list_tasks shows whether anything was "
-    "started; if not, call again, and if it happens again, tell whoever runs this server."
+    "{}: a mistake inside this server, not in the call; its log has the details. Repeat the same call at once: if it "
+    "had started a task, that is found and nothing is paid twice. If it happens again, tell whoever runs this server."
 )
 
 
@@ -82,6 +82,9 @@ class StrictTool(Tool):
                 yield f"{name} is not an argument; {hint}"
             elif mistake["type"] == "missing":
                 yield f"{name} is missing"
+            elif mistake["type"] == "too_long":
+                counts = mistake.get("ctx", {})
+                yield f"{name}: {counts['actual_length']} were given; at most {counts['max_length']} work"
             else:
                 yield f"{name}: {mistake['msg'][:1].lower()}{mistake['msg'][1:]}"
 
@@ -121,7 +124,7 @@ def strict_tool(
 
 def explained(error: KeyframeError) -> str:
     """An error for an agent: what happened, all of it, and what to do."""
-    if isinstance(error, InvalidInput) and len(error.problems) > 1:
+    if isinstance(error, CallerError) and len(error.problems) > 1:
         listed = "\n".join(f"- {problem}" for problem in error.problems)
         return f"{len(error.problems)} problems, nothing was started:\n{listed}\n{error.fix} {error.outlook()}"
     return " ".join(filter(None, (ended(str(error)), error.fix, error.outlook())))

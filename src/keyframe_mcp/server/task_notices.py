@@ -7,7 +7,6 @@ to the acknowledgement, and the tasks' moves are sent beside whatever else the s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -28,13 +27,12 @@ from mcp.types import (
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ConfigDict
 
-from keyframe_mcp.errors import KeyframeError, UnknownTask
+from keyframe_mcp.errors import KeyframeError
+from keyframe_mcp.server.notices import LISTEN
 from keyframe_mcp.server.protocol_tasks import TASKS, Asked, refusal
-from keyframe_mcp.server.task_states import TaskSource, wire
+from keyframe_mcp.server.task_watches import Shown, TaskWatches, Untold
 
-LISTEN = "subscriptions/listen"
 MOST_TASKS = 100  # on one stream: each is read again every two seconds
-SECONDS_APART = 1.0  # a task that moves faster is shown as it is then
 
 
 class TaskNotification(Notification[dict[str, Any], Literal["notifications/tasks"]]):
@@ -75,8 +73,7 @@ class Acknowledging:
 class TaskNotices:
     """Middleware for one server. It costs nothing until somebody listens, and ends with the stream."""
 
-    source: TaskSource
-    seconds_apart: float = SECONDS_APART
+    watches: TaskWatches
 
     async def __call__(self, ctx: Asked, call_next: CallNext) -> HandlerResult:
         """Serve a stream that asks for tasks; pass everything else on. Raises `MCPError`."""
@@ -84,63 +81,46 @@ class TaskNotices:
         if not wanted:
             return await call_next(ctx)
         require_client_extension(ctx, TASKS)
-        return await self._serve(ctx, call_next, await self._visible(wanted))
+        return await self._serve(ctx, call_next, await self._seen(wanted))
 
-    async def _serve(self, ctx: Asked, call_next: CallNext, task_ids: Sequence[str]) -> HandlerResult:
+    async def _serve(self, ctx: Asked, call_next: CallNext, seen: Mapping[str, Shown]) -> HandlerResult:
         """The stream, with the tasks' moves beside what the SDK sends."""
-        session = Acknowledging(ctx.session, task_ids)
+        session = Acknowledging(ctx.session, list(seen))
         answer: HandlerResult = None
         stopped: Exception | None = None
         try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._tell, ctx, session.acknowledged, task_ids)
-                answer = await call_next(replace(ctx, session=session))
-                tasks.cancel_scope.cancel()
+            with self.watches.following(seen) as untold:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(tell, ctx, session.acknowledged, untold)
+                    answer = await call_next(replace(ctx, session=session))
+                    tasks.cancel_scope.cancel()
         except* Exception as group:  # noqa: BLE001 - raised again below: the SDK has answers to each, none to groups
             stopped = group.exceptions[0]
         if stopped is not None:
             raise stopped
         return answer
 
-    async def _visible(self, wanted: Sequence[str]) -> list[str]:
-        """Those of the tasks that are the caller's, as many as one stream takes. The client reads which."""
-        found: list[str] = []
-        for task_id in dict.fromkeys(wanted):
+    async def _seen(self, wanted: Sequence[str]) -> dict[str, Shown]:
+        """Those of the tasks that are the caller's, as they are. The client reads in the acknowledgement which."""
+        seen: dict[str, Shown] = {}
+        for task_id in wanted:
             try:
-                found.append((await self.source.get(task_id)).task_id)
-            except UnknownTask:
-                continue
+                shown = await self.watches.look(task_id)
             except KeyframeError as error:
                 raise refusal(error) from error
-            if len(found) == MOST_TASKS:
-                break
-        return found
-
-    async def _tell(self, ctx: Asked, acknowledged: anyio.Event, task_ids: Sequence[str]) -> None:
-        """Send every task as it is, and again when it has changed."""
-        await acknowledged.wait()
-        sent: dict[str, dict[str, Any]] = {}
-        if not task_ids:
-            return
-        try:
-            async with aclosing(self.source.follow(task_ids)) as moves:
-                async for states in moves:
-                    for state in states:
-                        await send_news(ctx, wire(state), sent)
-                    await anyio.sleep(self.seconds_apart)
-        except KeyframeError as error:
-            raise refusal(error) from error
+            if shown is not None:
+                seen[task_id] = shown
+        return seen
 
 
-async def send_news(ctx: Asked, shown: dict[str, Any], sent: dict[str, dict[str, Any]]) -> None:
-    """Send a task unless it looks as it did the last time, apart from when it was touched."""
-    news = {name: value for name, value in shown.items() if name != "lastUpdatedAt"}
-    if sent.get(shown["taskId"]) == news:
-        return
-    sent[shown["taskId"]] = news
-    params = shown | {"_meta": {SUBSCRIPTION_ID_META_KEY: ctx.request_id}}
-    notification: Any = TaskNotification(params=params)  # the SDK's union knows only the protocol's own
-    await ctx.session.send_notification(notification, ctx.request_id)
+async def tell(ctx: Asked, acknowledged: anyio.Event, untold: Untold) -> None:
+    """Send every task as it is, and again when it has changed."""
+    await acknowledged.wait()
+    while True:
+        for shown in await untold.take():
+            params = dict(shown) | {"_meta": {SUBSCRIPTION_ID_META_KEY: ctx.request_id}}
+            notification: Any = TaskNotification(params=params)  # the SDK's union knows only the protocol's own
+            await ctx.session.send_notification(notification, ctx.request_id)
 
 
 def task_ids_of(ctx: Asked) -> list[str]:
@@ -153,4 +133,7 @@ def task_ids_of(ctx: Asked) -> list[str]:
         return []
     if not isinstance(named, list) or not all(isinstance(each, str) for each in cast("list[Any]", named)):
         raise MCPError(INVALID_PARAMS, "notifications.taskIds must be a list of task ids")
-    return cast("list[str]", named)
+    task_ids = list(dict.fromkeys(cast("list[str]", named)))
+    if len(task_ids) > MOST_TASKS:
+        raise MCPError(INVALID_PARAMS, f"At most {MOST_TASKS} tasks can be followed on one stream; ask for fewer.")
+    return task_ids

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 import anyio
-from mcp.types import CallToolResult, ErrorData, TextContent
+from mcp.types import CallToolResult, ErrorData
 
 from keyframe_mcp.engine import Caller, Engine
 from keyframe_mcp.errors import UnknownTask
+from keyframe_mcp.server.results import result
 from keyframe_mcp.server.sentences import sentence
-from keyframe_mcp.server.views import POLL_SECONDS, TaskView, next_step, told
+from keyframe_mcp.server.views import POLL_SECONDS, TaskView, told
 from keyframe_mcp.task import Status, Task
 
 Word = Literal["working", "completed", "failed", "cancelled"]
@@ -59,6 +60,10 @@ class TaskSource(Protocol):
         """A task as it is now. Raises `UnknownTask`, also for another caller's."""
         ...
 
+    async def find(self, task_id: str) -> TaskState | None:
+        """A task as it is now, if it is one of the caller's."""
+        ...
+
     async def cancel(self, task_id: str) -> None:
         """Ask for a task to be stopped. Asking again, or too late, is no error. Raises `UnknownTask`."""
         ...
@@ -81,6 +86,14 @@ class EngineTasks:
         if task.id != task_id:  # tools take other spellings of an id; here it is an address
             raise UnknownTask(f"there is no task {task_id!r}")
         return state_of(task)
+
+    async def find(self, task_id: str) -> TaskState | None:
+        """See `TaskSource.find`. Nobody is told which other one may have been meant, so none is looked for."""
+        try:
+            await self.engine.store.get(task_id, self.caller.owner)
+        except UnknownTask:
+            return None
+        return await self.get(task_id)
 
     async def cancel(self, task_id: str) -> None:
         """See `TaskSource.cancel`."""
@@ -117,6 +130,7 @@ def doing(task: Task) -> str:
     what = DOING[task.status].format(provider=task.provider, model=task.model)
     far = "" if task.progress is None or task.status is not Status.RUNNING else f", {task.progress:.0%}"
     stopping = " It was asked to stop." if task.cancel_requested else ""
+    stopping += f" It was asked to stop, but {task.stop_refusal}." if task.stop_refusal else ""
     trouble = told(task)
     return f"{what}{far}.{stopping}" + (f" {trouble.message.rstrip('.')}. {trouble.fix}" if trouble else "")
 
@@ -124,8 +138,7 @@ def doing(task: Task) -> str:
 def outcome(task: Task) -> CallToolResult:
     """What the call would have answered, had it waited. Without a video it is an error that says what to do."""
     failed = task.status is not Status.SUCCEEDED
-    text = TextContent(type="text", text=f"{sentence(task)} {next_step(task)}" if failed else sentence(task))
-    return CallToolResult(content=[text], structured_content=TaskView.of(task).data(), is_error=failed)
+    return result(TaskView.of(task), sentence(task), is_error=failed)
 
 
 def wire(state: TaskState) -> dict[str, Any]:

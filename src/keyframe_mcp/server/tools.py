@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 import anyio
 from mcp import MCPError
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult, ContentBlock, ImageContent, ListRootsRequest, ListRootsResult, TextContent
+from mcp.types import CallToolResult, ImageContent, ListRootsRequest, ListRootsResult, TextContent
 
 from keyframe_mcp.app import Application
 from keyframe_mcp.engine import Caller
@@ -26,9 +26,9 @@ from keyframe_mcp.server import arguments as take
 from keyframe_mcp.server.dry_run_view import DryRunView, rehearsed
 from keyframe_mcp.server.film_views import FrameView, JoinView
 from keyframe_mcp.server.model_list import listing
-from keyframe_mcp.server.outline import outline
-from keyframe_mcp.server.sentences import caption, counted, sentence
-from keyframe_mcp.server.views import StartedView, TaskListView, TasksView, TaskView, View, seen
+from keyframe_mcp.server.results import result
+from keyframe_mcp.server.sentences import caption, counted, going_on, sentence
+from keyframe_mcp.server.views import StartedView, TaskListView, TasksView, TaskView, seen
 from keyframe_mcp.server.watching import Watch
 from keyframe_mcp.task import Mode, Status, Task
 
@@ -37,13 +37,16 @@ Given = TypeVar("Given")
 SUBMIT_SECONDS = 4.0  # how long a generate tool waits to learn whether the provider took the job
 CANCEL_SECONDS = 5.0
 ROOTS_SECONDS = 1.0  # for a client to say where it works
+MORE_FRAMES = "extract_frame saves any one frame in full size."
 ALLOWING = "KEYFRAME_ALLOWED_DIRS"  # in the refusal of a path outside
 
 
 class Tools:
     """One method per tool."""
 
-    def __init__(self, application: Application, caller: Caller) -> None:
+    def __init__(self, application: Application, caller: Caller, *, submit_seconds: float = SUBMIT_SECONDS) -> None:
+        self._submit_seconds = submit_seconds
+        self._has_all_tools = application.settings.toolset == "full"
         self._engine = application.engine
         self._configured = application.configured
         self._caller = caller
@@ -78,27 +81,32 @@ class Tools:
             raise InvalidInput(problems=[Problem("task_id", "name a task, or several in task_ids")])
         watched = await self._watch.wait(ids, arguments.wait_seconds, context)
         views = seen(watched) if arguments.wait_seconds else [TaskView.of(task) for task in watched.now]
-        said = map(sentence, watched.now)
+        now = self._engine.clock()
+        said = [sentence(task, now) for task in watched.now]
         return result(views[0], *said) if len(views) == 1 else result(TasksView.of(views), *said)
 
-    async def cancel_task(self, arguments: take.CancelTask, context: Context) -> CallToolResult:
+    async def cancel_task(self, arguments: take.CancelTask, _: Context) -> CallToolResult:
         """Stop a task, and wait a moment to see whether it did stop."""
         task_id = bare_id(arguments.task_id)
         before = await self._engine.get(task_id, self._caller)
         if not before.status.is_settled:
             await self._engine.cancel(task_id, self._caller)
-        (task,) = (await self._watch.wait([task_id], CANCEL_SECONDS, context)).now
+        task = await self._stopped(task_id)
         view = TaskView.of(task)
         if task.status is Status.UNKNOWN:
             refusal = uncancellable(task)
             return result(view.model_copy(update={"next_step": f"{refusal} {view.next_step}"}), refusal)
-        return result(view, sentence(task))
+        if task.status.is_settled:
+            return result(view, sentence(task))
+        why = going_on(task)
+        step = view.model_copy(update={"next_step": f"{why} {view.next_step}"})
+        return result(step, f"{sentence(task, self._engine.clock())} {why}")
 
     async def list_tasks(self, arguments: take.ListTasks, _: Context) -> CallToolResult:
         """The newest tasks."""
         statuses = () if arguments.status is None else (arguments.status,)
         tasks = await self._engine.recent(self._caller, statuses, arguments.limit)
-        return result(TaskListView.of(tasks), counted(len(tasks), "task"))
+        return result(TaskListView.of(tasks, arguments.status), counted(len(tasks), "task"))
 
     async def list_models(self, arguments: take.ListModels, _: Context) -> CallToolResult:
         """The models that fit."""
@@ -111,7 +119,8 @@ class Tools:
         sheet = await self._told(context, lambda who: films.sheet(arguments.source, who, arguments.cells, size))
         picture = base64.b64encode(await anyio.Path(sheet.path).read_bytes()).decode()
         image = ImageContent(type="image", data=picture, mime_type="image/jpeg")
-        return CallToolResult(content=[image, TextContent(type="text", text=caption(sheet))])
+        text = f"{caption(sheet)} {MORE_FRAMES}" if self._has_all_tools else caption(sheet)
+        return CallToolResult(content=[image, TextContent(type="text", text=text)])
 
     async def extract_frame(self, arguments: take.ExtractFrame, context: Context) -> CallToolResult:
         """One frame as a file."""
@@ -140,10 +149,11 @@ class Tools:
             return result(view, rehearsed(view))
         start = partial(self._engine.start, idempotency_key=arguments.idempotency_key, **wanted)
         started = await self._told(context, start)
+        until = self._engine.clock() + arguments.wait_seconds
         task = await self._taken(started.task.id)
-        if arguments.wait_seconds:
-            (task,) = (await self._watch.wait([task.id], arguments.wait_seconds, context)).now
-        return result(StartedView.of_started(task, started), sentence(task))
+        if (left := until - self._engine.clock()) > 0:
+            (task,) = (await self._watch.wait([task.id], left, context)).now
+        return result(StartedView.of_started(task, started), sentence(task, self._engine.clock()))
 
     async def _told(self, context: Context, act: Callable[[Caller], Awaitable[Given]]) -> Given:
         """Do something for the caller. Where a path was refused, once more, to say where the client works."""
@@ -158,8 +168,15 @@ class Tools:
 
     async def _taken(self, task_id: str) -> Task:
         """The task once the provider has taken or refused it."""
-        async for (task,) in self._engine.follow([task_id], self._caller, SUBMIT_SECONDS):
+        async for (task,) in self._engine.follow([task_id], self._caller, self._submit_seconds):
             if task.status not in (Status.QUEUED, Status.SUBMITTING):
+                return task
+        return await self._engine.get(task_id, self._caller)
+
+    async def _stopped(self, task_id: str) -> Task:
+        """The task once it is over, or its provider has not stopped it; or as it is after a while."""
+        async for (task,) in self._engine.follow([task_id], self._caller, CANCEL_SECONDS):
+            if task.stop_refusal and not task.cancel_requested:
                 return task
         return await self._engine.get(task_id, self._caller)
 
@@ -176,13 +193,6 @@ async def workspaces_of(context: Context) -> tuple[str, ...]:
         return ()
     parts = (urlsplit(str(root.uri)) for root in answer.roots)
     return tuple(url2pathname(each.path) for each in parts if each.scheme == "file")
-
-
-def result(view: View, *sentences: str) -> CallToolResult:
-    """Structure for those who read it, and all of it in words for those who do not."""
-    text = "\n".join((*sentences, outline(view.data(), view.said)))
-    content: list[ContentBlock] = [TextContent(type="text", text=text)]
-    return CallToolResult(content=content, structured_content=view.data())
 
 
 def moment(at: str | None) -> At | None:

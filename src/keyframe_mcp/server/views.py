@@ -12,14 +12,19 @@ from pydantic.json_schema import SkipJsonSchema
 
 from keyframe_mcp.engine import Started
 from keyframe_mcp.engine.doubts import settling
-from keyframe_mcp.engine.kept import whereabouts
+from keyframe_mcp.engine.kept import is_video, whereabouts
 from keyframe_mcp.errors import KeyframeError, OperatorError, by_kind
+from keyframe_mcp.server.sentences import is_there, unstopped
 from keyframe_mcp.server.watching import Watched
 from keyframe_mcp.task import Cost, Failure, Mode, Output, Status, Task
 
 NEWS = frozenset(
-    ("task_id", "status", "model", "next_step", "poll_after_seconds", "progress", "error", "warnings", "native_status")
+    (
+        *("task_id", "status", "model", "next_step", "poll_after_seconds", "progress", "error", "warnings"),
+        *("native_status", "outputs"),  # while it is being saved: where the provider has it, and until when
+    )
 )
+MOST_OF_AN_ERROR = 80  # characters, in a list
 POLL_SECONDS = {True: 10, False: 2}  # a provider's model takes minutes, the embedded renderer seconds
 
 
@@ -33,6 +38,10 @@ class View(BaseModel):
     def data(self) -> dict[str, object]:
         """The structure as it goes on the wire."""
         return self.model_dump(mode="json", exclude_none=True)
+
+    def unsaid(self) -> dict[str, object]:
+        """The part of it that the sentence before the outline leaves to be said."""
+        return {name: value for name, value in self.data().items() if name not in self.said}
 
 
 class TaskView(View):
@@ -74,8 +83,8 @@ class TaskView(View):
             progress=task.progress,
             outputs=[named(output) for output in task.outputs or remote(task)] or None,
             error=told(task),
-            warnings=list(task.warnings) or None,
-            cost=task.cost,
+            warnings=list(warned(task)) or None,
+            cost=charged(task),
             generative=task.generative,
             engine=task.engine,
             confidence=task.confidence,
@@ -89,8 +98,9 @@ class TaskView(View):
 
     def brief(self, *, unchanged: bool) -> Self:
         """Only what can be news about a task that goes on: whoever waits for it has seen the rest."""
-        shown = {name: None for name in type(self).model_fields if name not in NEWS}
-        return self.model_copy(update=shown | {"unchanged": unchanged or None})
+        known = {name: None for name in type(self).model_fields if name not in NEWS}
+        known |= {"warnings": None} if unchanged else {}
+        return self.model_copy(update=known | {"unchanged": unchanged or None})
 
 
 class StartedView(TaskView):
@@ -105,7 +115,7 @@ class StartedView(TaskView):
     @classmethod
     def of_started(cls, task: Task, started: Started) -> Self:
         """What is known about a task now, whether it is new, and what the request was told."""
-        warnings = list(dict.fromkeys((*started.warnings, *task.warnings)))
+        warnings = list(dict.fromkeys((*started.warnings, *warned(task))))
         return cls.of(task).model_copy(
             update={"deduplicated": started.deduplicated or None, "warnings": warnings or None, "why": started.why}
         )
@@ -140,6 +150,7 @@ class TaskLine(View):
     about: str | None = None
     file: str | None = None
     url: SkipJsonSchema[str | None] = None  # where there is no file; the tool list has no byte left to say so
+    error: SkipJsonSchema[str | None] = None  # why it failed, in a few words
 
 
 class TaskListView(View):
@@ -149,14 +160,17 @@ class TaskListView(View):
     next_step: str
 
     @classmethod
-    def of(cls, tasks: Sequence[Task]) -> TaskListView:
-        """A line for each task."""
-        return cls(
-            tasks=[line(task) for task in tasks],
-            next_step="Call get_task with a task_id for all of it." if tasks else "Nothing yet: call a generate tool.",
-        )
+    def of(cls, tasks: Sequence[Task], status: Status | None = None) -> TaskListView:
+        """A line for each task. `status` is the one that was asked for."""
+        step = "Nothing yet: call a generate tool."
+        if tasks:
+            step = "Call get_task with a task_id for all of it."
+        elif status is not None:  # a video that was not found must not be paid for twice
+            step = f"No task is {status}. list_tasks without status shows the others."
+        return cls(tasks=[line(task) for task in tasks], next_step=step)
 
 
+UNCHARGED = "nothing was charged"
 DONE = "Nothing is left to wait for."
 
 
@@ -173,7 +187,7 @@ def next_step(task: Task) -> str:
     match task.status:
         case Status.SUCCEEDED:
             return (
-                f"{whereabouts(task)} Look at it: view_video source=task:{task.id}. "
+                f"{whereabouts(task)} Look at it: view_video source=task:{task.id}.{others(task)} "
                 f"Continue it: generate_i2v image=task:{task.id} (its last frame)."
             )
         case Status.FAILED:
@@ -190,6 +204,27 @@ def next_step(task: Task) -> str:
             )
         case _:
             return f"Call get_task with task_id {task.id} and wait_seconds=30."
+
+
+def others(task: Task) -> str:
+    """How the further videos of a task are looked at; its id names the first."""
+    videos = [output for output in task.outputs[1:] if is_video(output)]
+    files = [f"view_video source={named(output).reference}" for output in videos if output.file]
+    urls = [f"{output.url}" for output in videos if not output.file and is_there(output)]
+    return f" The others: {', '.join((*files, *urls))}." if files or urls else ""
+
+
+def warned(task: Task) -> Sequence[str]:
+    """What a caller should know, whatever became of the task."""
+    refusal = unstopped(task)
+    return task.warnings if refusal is None else (*task.warnings, refusal)
+
+
+def charged(task: Task) -> Cost | None:
+    """What it costs: nothing, where it is over and was proved to have cost nothing."""
+    if task.status not in (Status.FAILED, Status.CANCELLED) or task.counted_usd or not task.cost:
+        return task.cost
+    return Cost(estimated_usd=0, basis=UNCHARGED) if task.cost.estimated_usd else task.cost
 
 
 def told(task: Task) -> Failure | None:
@@ -229,7 +264,14 @@ def line(task: Task) -> TaskLine:
         about=words[:80] if words else None,
         file=next((output.file for output in task.outputs if output.file), None),
         url=next((output.url for output in task.outputs[:1] if not output.file), None),
+        error=in_short(task.failure) if task.failure and task.status is Status.FAILED else None,
     )
+
+
+def in_short(failure: Failure) -> str:
+    """Why a task failed, in a few words."""
+    words = f"{failure.kind}: {failure.message}"
+    return words if len(words) <= MOST_OF_AN_ERROR else words[: MOST_OF_AN_ERROR - 3] + "..."
 
 
 def instant(seconds: float) -> datetime:

@@ -59,10 +59,15 @@ class Store(Protocol):
     async def add(self, task: Task, *, same_request_since: float, caps: Caps = NO_CAPS) -> tuple[Task, bool]:
         """Remember a new task and say True; or return the one that already answers it, and False.
 
-        One answers it when it has the same owner and idempotency key, or the same owner and request hash, was
-        created since then, and neither failed nor was cancelled. Raises `OverCap`, and remembers nothing, when its
+        One answers it when it has the same owner and idempotency key, or, where no key is given, the same owner and
+        request hash, and is either of unknown fate, or was created since then and neither failed nor was cancelled.
+        Raises `OverCap`, and remembers nothing, when its
         `counted_usd` is more than is left.
         """
+        ...
+
+    async def keyed(self, owner: str, key: str) -> Task | None:
+        """The owner's task with that idempotency key."""
         ...
 
     async def get(self, task_id: str, owner: str | None = None) -> Task:

@@ -12,17 +12,31 @@ from keyframe_mcp.task import Status, Task
 def find_same(connection: sqlite3.Connection, task: Task, since: float) -> Task | None:
     """An earlier task that already answers this request."""
     if task.idempotency_key is not None:
-        sql = "SELECT body FROM tasks WHERE owner = ? AND idempotency_key = ?"
-        row = connection.execute(sql, (task.owner, task.idempotency_key)).fetchone()
-        if row and (earlier := parse(row)).request_hash != task.request_hash:
+        earlier = find_keyed(connection, task.owner, task.idempotency_key)
+        if earlier and task.request_hash not in (earlier.request_hash, earlier.moved_hash):
             problem = f"it was used for another request (task {earlier.id}); use a new one for a new video"
             raise InvalidInput(problems=[Problem("idempotency_key", problem)])
-        return parse(row) if row else None
-    sql = """
-        SELECT body FROM tasks WHERE owner = ? AND request_hash = ? AND created_at >= ?
-        AND status NOT IN ('failed', 'cancelled') ORDER BY created_at DESC LIMIT 1
-    """
-    row = connection.execute(sql, (task.owner, task.request_hash, since)).fetchone()
+        return earlier
+    # One of unknown fate may have been billed however long ago it was sent. One that has gone on to another model
+    # answers also who names that; it is looked for by time, which has an index.
+    since_then = "created_at >= ?"
+    for fits, of in (
+        (f"({since_then} OR status = 'unknown')", "request_hash"),
+        (since_then, "json_extract(body, '$.moved_hash')"),
+    ):
+        sql = f"""
+            SELECT body FROM tasks WHERE owner = ? AND {fits}
+            AND status NOT IN ('failed', 'cancelled') AND {of} = ? ORDER BY created_at DESC LIMIT 1
+        """  # noqa: S608 - all of it is our own
+        if row := connection.execute(sql, (task.owner, since, task.request_hash)).fetchone():
+            return parse(row)
+    return None
+
+
+def find_keyed(connection: sqlite3.Connection, owner: str, key: str) -> Task | None:
+    """The task with that idempotency key."""
+    sql = "SELECT body FROM tasks WHERE owner = ? AND idempotency_key = ?"
+    row = connection.execute(sql, (owner, key)).fetchone()
     return parse(row) if row else None
 
 

@@ -10,7 +10,7 @@ from keyframe_mcp.errors import StoreUnusable, SubmissionUncertain, UnknownTask
 from keyframe_mcp.store import NO_CAPS, NO_CHANGES, Caps, Changes, Full, Limits
 from keyframe_mcp.store.counting import counted, fullness, note_submission, require_room
 from keyframe_mcp.store.migrations import migrate
-from keyframe_mcp.store.rows import find_same, insert, marks, parse, read, update
+from keyframe_mcp.store.rows import find_keyed, find_same, insert, marks, parse, read, update
 from keyframe_mcp.store.thread import LOCKED, DatabaseThread
 from keyframe_mcp.task import NEXT, Failure, Status, Task
 
@@ -39,6 +39,10 @@ class SqliteStore:
             return task, True
 
         return await self._writer.run(work)
+
+    async def keyed(self, owner: str, key: str) -> Task | None:
+        """See `Store.keyed`."""
+        return await self._reader.run(lambda connection: find_keyed(connection, owner, key))
 
     async def get(self, task_id: str, owner: str | None = None) -> Task:
         """See `Store.get`."""

@@ -5,6 +5,7 @@ Everybody else sees nothing of it: the results of the tools are the same with an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -31,21 +32,28 @@ Baicai Infer documents no address of its results.
 """
 
 _PARTS = Path(__file__).parent
+_COMMENT = re.compile(r"(?:^|\s)\s*// .*$|/\* .*? \*/")
+_SPACES = re.compile(r"\s*([{};:,])\s+")  # of a style sheet
 _SCRIPTS = ("bridge.js", "task.js", "card.js")
 
 
 class CardPage(Resource):
     """The page. It is put together when somebody reads it, not when the server starts."""
 
+    toolset: str
+
     async def read(self) -> str:
         """The HTML, with everything it needs inside."""
-        return page()
+        return page(self.toolset)
 
 
 class CardExtension(Extension):
     """The page as a resource, and the extension announced. The SDK's own class would cost 1.5 ms of every start."""
 
     identifier = "io.modelcontextprotocol/ui"
+
+    def __init__(self, toolset: str) -> None:
+        self._toolset = toolset
 
     def resources(self) -> Sequence[ResourceBinding]:
         """The page, with what it may load and do."""
@@ -61,6 +69,7 @@ class CardExtension(Extension):
             description="How a video task is doing, and its result, for a person to see. Hosts show it by themselves.",
             mime_type="text/html;profile=mcp-app",
             meta={"ui": wanted},
+            toolset=self._toolset,
         )
         return (ResourceBinding(card),)
 
@@ -86,12 +95,13 @@ def pointing(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def page() -> str:
-    """The HTML in one piece, without indentation and whole-line comments."""
-    script = "".join(part(name) for name in _SCRIPTS)
-    whole = part("card.html").replace("{{style}}", part("card.css")).replace("{{script}}", script)
-    lines = (line.strip() for line in whole.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
+def page(toolset: str = "full") -> str:
+    """The HTML in one piece, without indentation and comments. It offers what the toolset can do."""
+    script = "".join(part(name) for name in _SCRIPTS).replace("{{toolset}}", toolset)
+    style = _SPACES.sub(r"\1", part("card.css"))
+    whole = part("card.html").replace("{{style}}", style).replace("{{script}}", script)
+    lines = (_COMMENT.sub("", line).strip() for line in whole.splitlines())
+    return "\n".join(filter(None, lines))
 
 
 def part(name: str) -> str:

@@ -37,7 +37,7 @@ function hear(what, params) {
     for (const each of all()) each.draw();
   } else if (what === "tool-result") {
     failures = 0;
-    show(params);
+    begun(params);
     poll();
   } else if (what === "tool-cancelled") {
     stopped(params.reason);

@@ -1,14 +1,24 @@
 // What the tools answered, and asking again how it goes: one long call at a time, none while nobody looks.
 const WAIT_SECONDS = 25, LONGEST_PAUSE = 60, MOST_FAILURES = 6;
+const UNSHOWN = "The tool gave no answer that can be shown.", IS_FULL = "{{toolset}}" === "full";
 const card = document.getElementById("card"), said = document.getElementById("said"), cards = new Map();
 let asked = {}, failures = 0, isAsking = false, isLookedUp = false;
 const all = () => [...cards.values()];
 const textOf = answer => (answer.content || []).map(each => each.text || "").join("\n");
 
+// what cannot be laid out is at least said
+function begun(answer) {
+  try {
+    show(answer);
+  } catch {
+    cards.clear();
+    plain(textOf(answer) || UNSHOWN, answer.isError);
+  }
+}
 function show(answer) {
   const data = answer.structuredContent || {}, tasks = data.tasks || (data.status ? [data] : []);
   if (answer.isError || !tasks.length) {
-    plain(textOf(answer) || "The tool gave no answer that can be shown.", answer.isError);
+    plain(textOf(answer) || UNSHOWN, answer.isError);
     return;
   }
   for (const task of tasks) {
@@ -25,7 +35,7 @@ function plain(text, isError) {
 }
 function stopped(reason) {
   const why = reason ? ` (${reason})` : "";
-  plain(`The call was stopped${why}. A task it had started goes on: ask the assistant to look with list_tasks.`);
+  plain(`The call was stopped${why}. A task it had started goes on: ask the assistant to look for it.`);
 }
 
 function lay() {
@@ -49,7 +59,7 @@ function row(each) {
 }
 // A prompt is in the arguments of the call that made the task; of other tasks the list knows it.
 async function lookUp() {
-  if (isLookedUp || !host.serverTools || asked.prompt || asked.prompt_start) return;
+  if (isLookedUp || !IS_FULL || !host.serverTools || asked.prompt || asked.prompt_start) return;
   isLookedUp = true;
   try {
     const { structuredContent } = await call("list_tasks", { limit: 100 });

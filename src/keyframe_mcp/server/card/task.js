@@ -11,10 +11,11 @@ const MODE = {
 };
 const isOpen = task => !SETTLED.includes(task.status) && task.status !== "dry_run";
 
+const cut = text => `${text}`.length > 3000 ? `${text}`.slice(0, 3000) + "\u2026" : text;
 function make(tag, className, text, ...children) {
   const element = document.createElement(tag);
   element.className = className;
-  element.textContent = text;
+  element.textContent = cut(text);
   element.append(...children);
   return element;
 }
@@ -62,11 +63,12 @@ function price(cost) {
   if (!cost) return "";
   const usd = cost.estimated_usd;
   if (usd === undefined) return `not known (${cost.basis})`;
-  return usd ? `about $${+usd.toFixed(4)} (${cost.basis})` : "free";
+  if (!usd) return cost.basis === "nothing was charged" ? cost.basis : "free";
+  return `about $${+usd.toFixed(4)} (${cost.basis})`;
 }
 function about(task) {
-  if (task.about || cards.size > 1) return task.about || "";
-  return asked.prompt || [asked.prompt_start, asked.prompt_end].filter(Boolean).join(" \u2192 ");
+  if (task.about || cards.size > 1) return cut(task.about || "");
+  return cut(asked.prompt || [asked.prompt_start, asked.prompt_end].filter(Boolean).join(" \u2192 "));
 }
 function shape({ width, height, duration, fps }) {
   const size = width && `${width}\u00d7${height}`, rate = fps && `${+fps.toFixed(2)} fps`;
@@ -121,7 +123,7 @@ class Card {
   }
   listNotes() {
     const { status, error, warnings = [], generative, deduplicated } = this.task;
-    const step = this.task.next_step.replace("Tell the user, who can settle", "You can settle");  // the user reads it
+    const step = (this.task.next_step || "").replace("Tell the user, who can settle", "You can settle");  // the user reads it
     const note = (kind, ...texts) =>
       make("div", `note ${kind}`, "", ...texts.filter(Boolean).map(text => make("p", "", text)));
     const notes = warnings.map(each => note("", each));
@@ -181,7 +183,7 @@ class Card {
     if (status === "succeeded" && (host.message || host.updateModelContext))
       list.push(button("Continue from the last frame", () => this.carryOn()));
     if (id) list.push(button("Copy task id", () => copy(id)));
-    if (open && host.serverTools) list.push(this.stop = button("Cancel", () => this.ask()));
+    if (open && IS_FULL && host.serverTools) list.push(this.stop = button("Cancel", () => this.ask()));
     this.buttons.replaceChildren(...list);
   }
   carryOn() {
