@@ -9,6 +9,7 @@ import pytest
 
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.errors import BudgetExceeded, InvalidInput
+from keyframe_mcp.server.dry_run_view import DryRunView
 from keyframe_mcp.store.sqlite import SqliteStore
 from keyframe_mcp.task import Inputs, Mode
 from studio import ME, Studio, open_server_inside, open_studio, picture
@@ -224,3 +225,21 @@ async def test_a_dry_run_says_first_what_would_refuse_it_and_says_where_there_is
         assert words.count("Nothing was written or sent") == 1
     assert said(refusal).count("the price is not known") == 1
     assert said(free).count("No spending limit") == said(free).count("it was named") == 1
+
+
+async def test_a_dry_run_says_that_a_real_call_would_be_answered_by_a_task_there_is(tmp_path: Path):
+    async with open_studio(tmp_path, budget=Budget(per_day=6)) as studio:
+        assert (await rehearsed(studio)).answered_by is None
+        task_id = await studio.start("a heron")
+        there, other = await rehearsed(studio), await rehearsed(studio, prompt="a crane")
+
+        assert there.answered_by is not None
+        assert there.answered_by.id == task_id
+        assert other.answered_by is None
+        view = DryRunView.of(there, studio.engine.budget)
+        assert view.warnings is not None
+        assert view.warnings[0].startswith(
+            f"the same request is task {task_id} already, which is queued: without a new"
+        )
+        studio.clock.now += 121
+        assert (await rehearsed(studio)).answered_by is None

@@ -54,6 +54,8 @@ class Rehearsal:
     """What the provider would be sent. None where nothing goes over a network."""
     left: Left | None = None
     refusal: BudgetExceeded | None = None
+    answered_by: Task | None = None
+    """The task that a real call would get, and nothing be started."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,13 @@ class Engine:
         now = self.clock()
         draft = await self.intake.rehearse(caller, request, model, now, strict=strict, fallback=fallback, again=again)
         sent = outgoing(draft.task, self.catalog, self.adapters[draft.task.provider])
+        same = await self.store.same(draft.task, now - SAME_REQUEST_SECONDS)
+        answer = None if same is None or await is_gone(same, now) else same
         if draft.task.cost is None or not self.budget.is_limited:
-            return Rehearsal(draft, sent)
+            return Rehearsal(draft, sent, answered_by=answer)
         left = await self.budget.left(self.store, caller.owner, now)
-        return Rehearsal(draft, sent, left, self.budget.refusal_now(draft.task.cost, left, now))
+        refusal = None if answer else self.budget.refusal_now(draft.task.cost, left, now)
+        return Rehearsal(draft, sent, left, refusal, answer)
 
     async def retake(self, caller: Caller, task_id: str, overrides: Mapping[str, Any]) -> Retake:
         """An earlier task's request with changes, to be given to `start` or `rehearse`."""

@@ -127,7 +127,7 @@ class DryRunView(View):
             quote=quoted(rehearsal.draft.quoted_by, budget),
             budget=BudgetView.of(rehearsal, budget),
             alternatives=[AlternativeView.of(plan) for plan in task.alternatives] or None,
-            warnings=list(task.warnings) or None,
+            warnings=[*answered(rehearsal), *task.warnings] or None,
             generative=task.generative,
         )
 
@@ -136,6 +136,15 @@ class DryRunView(View):
         budget = {} if self.budget is None else self.budget.data()
         budget.pop("refusal", None)
         return super().unsaid() | ({"budget": budget} if budget else {})
+
+
+def answered(rehearsal: Rehearsal) -> tuple[str, ...]:
+    """That a real call would start nothing, where it would not."""
+    task = rehearsal.answered_by
+    if task is None:
+        return ()
+    without = "without a new idempotency_key a real call gives that task and starts nothing"
+    return (f"the same request is task {task.id} already, which is {task.status}: {without}",)
 
 
 def rehearsed(view: DryRunView) -> str:

@@ -61,9 +61,12 @@ class Store(Protocol):
 
         One answers it when it has the same owner and idempotency key, or, where no key is given, the same owner and
         request hash, and is either of unknown fate, or was created since then and neither failed nor was cancelled.
-        Raises `OverCap`, and remembers nothing, when its
-        `counted_usd` is more than is left.
+        Raises `OverCap`, and remembers nothing, when its `counted_usd` is more than is left.
         """
+        ...
+
+    async def same(self, task: Task, since: float) -> Task | None:
+        """The task that would answer this one by its request, as `add` judges it, or by its key."""
         ...
 
     async def keyed(self, owner: str, key: str) -> Task | None:

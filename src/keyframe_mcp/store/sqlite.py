@@ -40,6 +40,10 @@ class SqliteStore:
 
         return await self._writer.run(work)
 
+    async def same(self, task: Task, since: float) -> Task | None:
+        """See `Store.same`."""
+        return await self._reader.run(lambda connection: find_same(connection, task, since))
+
     async def keyed(self, owner: str, key: str) -> Task | None:
         """See `Store.keyed`."""
         return await self._reader.run(lambda connection: find_keyed(connection, owner, key))
