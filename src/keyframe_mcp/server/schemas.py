@@ -6,6 +6,7 @@ Several hosts refuse or hide a tool with `$ref` or `anyOf`, and every byte here 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -38,14 +39,20 @@ def output_schema(model: type[BaseModel], only: Sequence[str] = (), also: type[B
     itself what the rest is. `also` is another shape the result may have. Nothing is said to be required: whoever
     reads a result sees what is there.
     """
-    properties = lean(flat(model.model_json_schema(mode="serialization")))["properties"]
+    properties = lean(of_results(model))["properties"]
     if only:
         chosen = {name: brief(properties[name]) for name in only}
         return {"type": "object", "properties": chosen}
     if also is not None:
-        other = flat(also.model_json_schema(mode="serialization"))["properties"]
+        other = of_results(also)["properties"]
         properties = {name: brief(each) for name, each in other.items()} | properties
     return {"type": "object", "properties": properties}
+
+
+@cache
+def of_results(model: type[BaseModel]) -> Schema:
+    """The flat schema of what a tool gives. Kept, as it takes milliseconds and half of the tools give the same."""
+    return flat(model.model_json_schema(mode="serialization"))
 
 
 def brief(node: Schema) -> Schema:
