@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from keyframe_mcp.engine import Caller
-from keyframe_mcp.errors import BudgetExceeded, InvalidInput
+from keyframe_mcp.errors import BudgetExceeded, InvalidInput, SubmissionUncertain
 from keyframe_mcp.server.dry_run_view import DryRunView
+from keyframe_mcp.server.dry_run_view import rehearsed as said_of
 from keyframe_mcp.store.sqlite import SqliteStore
 from keyframe_mcp.task import Inputs, Mode
-from studio import ME, Studio, open_server_inside, open_studio, picture
+from studio import ME, ScriptedProvider, Studio, open_server_inside, open_studio, picture
 from systems import open_systems
 from test_budget import VIDEO, Budget
 from test_tools import ask, client_in, refused, said
@@ -237,9 +238,37 @@ async def test_a_dry_run_says_that_a_real_call_would_be_answered_by_a_task_there
         assert there.answered_by.id == task_id
         assert other.answered_by is None
         view = DryRunView.of(there, studio.engine.budget)
-        assert view.warnings is not None
-        assert view.warnings[0].startswith(
-            f"the same request is task {task_id} already, which is queued: without a new"
-        )
+        assert view.answered_by == task_id
+        assert view.next_step.startswith(f"A real call gives task {task_id}, which is queued, and starts nothing. ")
+        assert f"Call get_task with task_id {task_id}" in view.next_step
+        assert said_of(view) == f"Dry run: nothing would be made, as task {task_id} of the same request is there."
         studio.clock.now += 121
         assert (await rehearsed(studio)).answered_by is None
+
+
+async def test_a_dry_run_goes_by_the_key_of_the_call(tmp_path: Path):
+    request = Inputs.model_validate({"mode": Mode.T2V, "prompt": "a heron"})
+    async with open_studio(tmp_path, budget=Budget(per_day=3)) as studio:
+        made = await studio.engine.start(ME, request, model="paid/film", idempotency_key="one")
+        same = await studio.engine.rehearse(ME, request, model="paid/film", idempotency_key="one")
+        new = await studio.engine.rehearse(ME, request, model="paid/film", idempotency_key="two")
+
+        assert (same.answered_by and same.answered_by.id, same.refusal) == (made.task.id, None)
+        assert new.answered_by is None
+        assert new.refusal is not None  # a second one is more than a day may cost
+        other = Inputs.model_validate({"mode": Mode.T2V, "prompt": "a crane"})
+        with pytest.raises(InvalidInput, match="was used for another request"):
+            await studio.engine.rehearse(ME, other, model="paid/film", idempotency_key="one")
+
+
+async def test_a_dry_run_with_a_new_key_tells_of_a_twin_that_may_be_billed(tmp_path: Path):
+    async with open_studio(tmp_path, ScriptedProvider(on_submit=lambda _: SubmissionUncertain())) as studio:
+        task_id = await studio.start("a heron")
+        await studio.steps.advance(task_id)
+        request = Inputs.model_validate({"mode": Mode.T2V, "prompt": "a heron"})
+        new = await studio.engine.rehearse(ME, request, model="paid/film", idempotency_key="two")
+        old = await studio.engine.rehearse(ME, request, model="paid/film")
+
+        assert new.doubts == (f"task {task_id} of the same request is unknown and may be billed",)
+        assert "Do not generate it again" in DryRunView.of(old, studio.engine.budget).next_step
+        assert (await studio.store.get(task_id)).warnings == ()

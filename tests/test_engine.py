@@ -28,7 +28,7 @@ from keyframe_mcp.errors import (
     UnknownTask,
 )
 from keyframe_mcp.server.views import TaskView
-from keyframe_mcp.task import Failure, Inputs, Mode, Status, Task
+from keyframe_mcp.task import Failure, Inputs, Mode, Output, Status, Task
 from studio import ME, ScriptedProvider, Studio, open_studio, picture
 
 
@@ -445,3 +445,16 @@ class ForgetfulStore:
             self.failures -= 1
             raise StoreUnusable("disk full")
         return await self._store.take(task_id, remote_id, **how)
+
+
+async def test_a_video_that_was_removed_is_made_once_more_and_not_once_for_every_call(tmp_path: Path):
+    request = Inputs.model_validate({"mode": Mode.T2V, "prompt": "a heron"})
+    async with open_studio(tmp_path) as studio:
+        first = (await studio.engine.start(ME, request, model="paid/film")).task
+        gone = {"outputs": (Output(file=str(tmp_path / "removed.mp4")),)}
+        await studio.store.move(first.id, of={Status.QUEUED}, changes=gone)
+        studio.clock.now += 10
+        anew = [await studio.engine.start(ME, request, model="paid/film") for _ in range(3)]
+
+        assert [each.deduplicated for each in anew] == [False, True, True]
+        assert len({each.task.id for each in anew} | {first.id}) == 2

@@ -28,6 +28,7 @@ from keyframe_mcp.errors import (
     InvalidInput,
     KeyframeError,
     MissingCredential,
+    NotReady,
     PaymentNeeded,
     ProviderBusy,
     ProviderRefused,
@@ -670,3 +671,16 @@ async def test_an_agent_s_task_whose_submission_timed_out_is_unknown_and_nothing
         assert (task["status"], task["model"]) == ("unknown", "wavespeed/wan-2.1-t2v-720p")
         for provider in (systems.siliconflow, systems.baicai, systems.replicate, systems.gateway):
             assert provider.jobs == []
+
+
+async def test_a_running_task_that_went_on_is_not_made_again_by_repeating_what_it_was_first_asked_for(tmp_path: Path):
+    async with open_market(tmp_path, paid=answering(ProviderRefused("no such size"))) as market:
+        task_id = await market.start("paid/film")
+        task = await market.advanced(task_id, 2)
+        assert (task.status, task.model) == (Status.RUNNING, "other/reel")
+
+        retake = await market.studio.engine.retake(ME, task_id, {"model": "paid/film"})
+        with pytest.raises(NotReady, match="went on from paid/film to other/reel; wait for it, or cancel it"):
+            await market.studio.engine.start(ME, **retake.wanted)
+        changed = await market.studio.engine.retake(ME, task_id, {"model": "paid/film", "duration": 10})
+        assert not (await market.studio.engine.start(ME, **changed.wanted)).deduplicated

@@ -399,3 +399,21 @@ def test_changes_on_the_command_line_are_read_as_what_they_are_for():
     }
     with pytest.raises(InvalidInput, match="not NAME=VALUE"):
         overrides_of(("seed",), ())
+
+
+async def test_what_was_made_again_and_is_unknown_answers_a_plain_request_for_the_same(tmp_path: Path):
+    request = Inputs.model_validate({"mode": Mode.T2V, "prompt": "a heron takes off"})
+    async with open_studio(tmp_path) as studio:
+        once = await failed(studio, await studio.start())
+        studio.provider.on_submit = lambda _: SubmissionUncertain()
+        unknown = (await again(studio, once.id)).task.id
+        await studio.steps.advance(unknown)
+        studio.clock.now += 3600
+
+        plain = await studio.engine.start(ME, request, model="paid/film")
+        assert (plain.task.id, plain.task.status, plain.deduplicated) == (unknown, Status.UNKNOWN, True)
+        other = await studio.engine.start(ME, request, model="paid/film", idempotency_key="another")
+        assert not other.deduplicated
+        assert other.warnings == (f"task {unknown} of the same request is unknown and may be billed",)
+        stranger = Caller(owner="somebody else", may_name_files=True)
+        assert not (await studio.engine.start(stranger, request, model="paid/film")).deduplicated

@@ -226,6 +226,12 @@ class Plan(Record):
     """That of a task which names this model."""
 
 
+def is_sent_alike(one: Task, other: Task) -> bool:
+    """Whether both ask one model for the very same, whatever they were asked for as."""
+    shown, others = ({name: each.content for name, each in task.pictures.items()} for task in (one, other))
+    return (one.model, one.mode, one.wire, shown) == (other.model, other.mode, other.wire, others)
+
+
 class Task(Record):
     """What is remembered about a task. Replaced, never mutated."""
 

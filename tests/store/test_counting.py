@@ -96,7 +96,8 @@ async def test_a_task_that_is_sent_again_counts_today_and_only_within_the_limit(
     await store.add(priced("kf_a", 0.5), same_request_since=0)
     await moved(store, "kf_a", Status.SUBMITTING, Status.UNKNOWN)
     clock.now = NOW + 2000
-    await store.add(a_task("kf_b", counted_usd=0.2, counted_at=clock.now), same_request_since=0, caps=caps)
+    other = a_task("kf_b", counted_usd=0.2, counted_at=clock.now, wire={"prompt": "another"})
+    await store.add(other, same_request_since=0, caps=caps)
     with pytest.raises(OverCap):
         await store.resume("kf_a", attempt=0, changes={"counted_usd": 1.0, "spent_before": 0.5}, caps=caps)
     assert (await store.get("kf_a")).status is Status.UNKNOWN

@@ -72,11 +72,10 @@ def generate(
 ) -> None:
     """Make a video and wait for it."""
     request = Inputs.model_validate({"mode": mode, "options": parsed(options)} | inputs)
-    if dry_run:
-        wish = {"model": model, "strict": strict, "fallback": fallback}
-        check = partial(Engine.rehearse, caller=ME, request=request, **wish)
-        sys.exit(anyio.run(partial(rehearse, check, as_json=as_json)))
     wanted = {"model": model, "idempotency_key": idempotency_key, "strict": strict, "fallback": fallback}
+    if dry_run:
+        check = partial(Engine.rehearse, caller=ME, request=request, **wanted)
+        sys.exit(anyio.run(partial(rehearse, check, as_json=as_json)))
     start = partial(Engine.start, request=request, **wanted)
     sys.exit(anyio.run(partial(make, start, wait, as_json=as_json)))
 

@@ -44,7 +44,7 @@ def regenerate(
     """Make the video of an earlier task again, with changes, from the pictures as they were then."""
     overrides = overrides_of(changes, removed)
     if dry_run:
-        sys.exit(anyio.run(partial(rehearse, partial(check, task_id, overrides), as_json=as_json)))
+        sys.exit(anyio.run(partial(rehearse, partial(check, task_id, overrides, idempotency_key), as_json=as_json)))
     start = partial(again, task_id, overrides, idempotency_key)
     sys.exit(anyio.run(partial(make, start, wait, as_json=as_json)))
 
@@ -57,10 +57,10 @@ async def again(
     return await engine.start(caller, idempotency_key=idempotency_key, **retake.wanted)
 
 
-async def check(task_id: str, overrides: dict[str, Any], engine: Engine) -> Rehearsal:
+async def check(task_id: str, overrides: dict[str, Any], idempotency_key: str | None, engine: Engine) -> Rehearsal:
     """Check it."""
     retake = await engine.retake(ME, task_id, overrides)
-    return await engine.rehearse(ME, **retake.wanted)
+    return await engine.rehearse(ME, idempotency_key=idempotency_key, **retake.wanted)
 
 
 def overrides_of(changes: tuple[str, ...], removed: tuple[str, ...]) -> dict[str, Any]:

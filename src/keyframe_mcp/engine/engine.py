@@ -24,7 +24,7 @@ from keyframe_mcp.engine.retaking import Again, Retake, retake
 from keyframe_mcp.engine.settling import Settling
 from keyframe_mcp.errors import BudgetExceeded, MissingCredential
 from keyframe_mcp.store import OverCap, Store
-from keyframe_mcp.task import Failure, Inputs, Status, Task
+from keyframe_mcp.task import Failure, Inputs, Status, Task, is_sent_alike
 
 SAME_REQUEST_SECONDS = 120
 MOST_UNKNOWN = 1000  # looked through for the same request
@@ -56,6 +56,8 @@ class Rehearsal:
     refusal: BudgetExceeded | None = None
     answered_by: Task | None = None
     """The task that a real call would get, and nothing be started."""
+    doubts: tuple[str, ...] = ()
+    """Warnings of tasks of the same request that may be billed."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +92,16 @@ class Engine:
         `again` is never that task.
         """
         now = self.clock()
-        if again is not None and idempotency_key is not None:
-            again = replace(again, is_there=await self.store.keyed(caller.owner, idempotency_key) is not None)
+        again = await self._looked_up(again, caller, idempotency_key)
         how: Any = {"strict": strict, "fallback": fallback, "again": again}
         prepared = await self.intake.prepare(caller, request, model, idempotency_key, now, **how)
         draft = prepared.task
         task, is_new = await self._add(draft, now - SAME_REQUEST_SECONDS)
-        if not is_new and idempotency_key is None and await is_gone(task, now):
-            task, is_new = await self._add(draft, math.inf)
+        while not is_new and idempotency_key is None and await is_gone(task, now):
+            task, is_new = await self._add(draft, math.nextafter(task.created_at, math.inf))
         doubts = await self._doubts(task) if is_new and idempotency_key is not None else ()
+        for doubt in doubts:
+            await self.store.remark(task.id, doubt)
         self.bulletin.ring(WAKE)
         told = draft.warnings if task.model == draft.model else after(draft)
         moved = (moved_text(draft, task),) if task.model != draft.model and not fallback else ()
@@ -112,21 +115,32 @@ class Engine:
         request: Inputs,
         *,
         model: str | None = None,
+        idempotency_key: str | None = None,
         strict: bool = True,
         fallback: bool = False,
         again: Again | None = None,
     ) -> Rehearsal:
         """Check a request as `start` does, and write and send nothing. Too high a price is told, not raised."""
         now = self.clock()
-        draft = await self.intake.rehearse(caller, request, model, now, strict=strict, fallback=fallback, again=again)
+        again = await self._looked_up(again, caller, idempotency_key)
+        how: Any = {"strict": strict, "fallback": fallback, "again": again, "key": idempotency_key}
+        draft = await self.intake.rehearse(caller, request, model, now, **how)
         sent = outgoing(draft.task, self.catalog, self.adapters[draft.task.provider])
         same = await self.store.same(draft.task, now - SAME_REQUEST_SECONDS)
-        answer = None if same is None or await is_gone(same, now) else same
+        is_made_anew = same is None or (idempotency_key is None and await is_gone(same, now))
+        answer = None if is_made_anew else same
+        doubts = await self._doubts(draft.task) if answer is None and idempotency_key is not None else ()
         if draft.task.cost is None or not self.budget.is_limited:
-            return Rehearsal(draft, sent, answered_by=answer)
+            return Rehearsal(draft, sent, answered_by=answer, doubts=doubts)
         left = await self.budget.left(self.store, caller.owner, now)
         refusal = None if answer else self.budget.refusal_now(draft.task.cost, left, now)
-        return Rehearsal(draft, sent, left, refusal, answer)
+        return Rehearsal(draft, sent, left, refusal, answer, doubts)
+
+    async def _looked_up(self, again: Again | None, caller: Caller, key: str | None) -> Again | None:
+        """The same retake, knowing whether a task with the key is there already."""
+        if again is None or key is None:
+            return again
+        return replace(again, is_there=await self.store.keyed(caller.owner, key) is not None)
 
     async def retake(self, caller: Caller, task_id: str, overrides: Mapping[str, Any]) -> Retake:
         """An earlier task's request with changes, to be given to `start` or `rehearse`."""
@@ -141,14 +155,11 @@ class Engine:
             raise self.budget.exceeded(over, draft.counted_usd, draft.created_at) from None
 
     async def _doubts(self, task: Task) -> tuple[str, ...]:
-        """A warning, which the task keeps, for each task of unknown fate that was asked for the same."""
+        """A warning for each task of unknown fate that was asked for the same."""
         unknown = await self.store.recent(task.owner, {Status.UNKNOWN}, MOST_UNKNOWN)
         others = [each for each in unknown if each.id != task.id]
-        twins = [each for each in others if task.request_hash in (each.request_hash, each.moved_hash)]
-        doubts = tuple(f"task {each.id} of the same request is unknown and may be billed" for each in twins)
-        for doubt in doubts:
-            await self.store.remark(task.id, doubt)
-        return doubts
+        twins = [each for each in others if task.request_hash == each.request_hash or is_sent_alike(each, task)]
+        return tuple(f"task {each.id} of the same request is unknown and may be billed" for each in twins)
 
     async def get(self, task_id: str, caller: Caller) -> Task:
         """A task as it was last written down, and whether this server can do nothing for it."""

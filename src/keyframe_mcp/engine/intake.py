@@ -10,6 +10,7 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -28,7 +29,7 @@ from keyframe_mcp.engine.retaking import Again
 from keyframe_mcp.engine.sources import Sources
 from keyframe_mcp.errors import KeyframeError, refusal_of
 from keyframe_mcp.media.references import shortened
-from keyframe_mcp.task import Cost, Inputs, Picture, Plan, Task
+from keyframe_mcp.task import Cost, Inputs, Mode, Picture, Plan, Task
 
 PICTURES = ("first_image", "last_image", "image")
 WEB = re.compile(r"\s*https?:", re.IGNORECASE)
@@ -99,12 +100,13 @@ class Intake:
         strict: bool,
         fallback: bool = False,
         again: Again | None = None,
+        key: str | None = None,
     ) -> Draft:
         """The same checks, leaving nothing behind; what it costs is not held against the budget."""
         with tempfile.TemporaryDirectory(prefix="keyframe-mcp-") as folder:
             sources = self.sources if self.trying is None else self.trying(folder=Path(folder))
             return await self._draft(
-                sources, caller, request, model, key=None, now=now, strict=strict, fallback=fallback, again=again
+                sources, caller, request, model, key=key, now=now, strict=strict, fallback=fallback, again=again
             )
 
     async def _draft(
@@ -129,14 +131,12 @@ class Intake:
             require_right(choice, first, again)
             others, dropped = await alternatives(planning, choice, self.most_seconds)
         listed, plan = choice.listed, first.plan
-        lonely = (ALONE,) if fallback and not others else ()
+        lonely = (ALONE,) if fallback and not others and not dropped else ()
         expected = () if again is None else again.expected(plan, request, listed.model)
         of_model = (*plan.warnings, *choice.warnings, *plain_words(listed), *expected)
 
-        def hashed(of: Plan) -> str:
-            parent = [] if again is None else [again.parent.id]  # asked for once more, it is not the earlier task
-            return digest([of.model, request.mode, of.wire, contents(of.pictures), *parent])
-
+        # asked for once more, it is not the earlier task
+        hashed = partial(hash_of, mode=request.mode, parent_id=None if again is None else again.parent.id)
         task = Task(
             id=new_id(),
             owner=caller.owner,
@@ -171,7 +171,9 @@ def require_right(choice: Choice, first: Planned, again: Again | None) -> None:
     if problems:
         raise refusal_of(problems)
     if again is not None:
-        again.require_other(first.plan)
+        earlier = again.parent
+        before = hash_of(first.plan, earlier.mode, earlier.parent_id)
+        again.require_other(first.plan, was_asked=before == earlier.request_hash)
 
 
 async def alternatives(
@@ -225,6 +227,11 @@ def plain_words(listed: Listed) -> tuple[str, ...]:
     if listed.provider.experimental:
         return (f"{listed.provider.name} is experimental here: {listed.provider.experimental}",)
     return () if listed.model.generative else ("This is a preview drawn on this machine, not AI video.",)
+
+
+def hash_of(plan: Plan, mode: Mode, parent_id: str | None) -> str:
+    """The same for equal requests of one model; `parent_id` is the earlier task that is made again."""
+    return digest([plan.model, mode, plan.wire, contents(plan.pictures), *([parent_id] if parent_id else [])])
 
 
 def remembered(request: Inputs) -> dict[str, Any]:

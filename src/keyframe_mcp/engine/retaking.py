@@ -54,12 +54,18 @@ class Again:
         what = f"the user can settle it in a terminal: {settling(self.parent)}"
         raise InDoubt(problems=[Problem("task_id", f"task {self.parent.id} is unknown: {why}; {what}")])
 
-    def require_other(self, plan: Plan) -> None:
+    def require_other(self, plan: Plan, *, was_asked: bool) -> None:
         """Raise `NotReady` for a task that still runs, where the same would be sent: it is paid for already.
 
         What would be sent decides, not what was named: some models fill in all there is, with what was there before.
+        `was_asked`: the task was first asked for as just this, and has gone on to another model since.
         """
-        if self.parent.status.is_settled or self.is_there or not self._sends_the_same(plan):
+        if self.parent.status.is_settled or self.is_there:
+            return
+        if was_asked and plan.model != self.parent.model:
+            went = f"task {self.parent.id} was asked for just so, and went on from {plan.model} to {self.parent.model}"
+            raise NotReady(f"{went}; wait for it, or cancel it")
+        if not self._sends_the_same(plan):
             return
         same = f"task {self.parent.id} is {self.parent.status} and nothing that is sent differs"
         why = f"{same}, so it would be the same video twice"

@@ -11,7 +11,7 @@ from keyframe_mcp.engine import Rehearsal
 from keyframe_mcp.engine.budget import Budget, dollars
 from keyframe_mcp.engine.outgoing import in_words
 from keyframe_mcp.media.references import shortened
-from keyframe_mcp.server.views import View
+from keyframe_mcp.server.views import View, next_step
 from keyframe_mcp.task import Cost, Mode, Plan, Task
 
 NO_LIMIT = "No spending limit is set."
@@ -106,6 +106,8 @@ class DryRunView(View):
     alternatives: list[AlternativeView] | None = None
     warnings: list[str] | None = None
     generative: bool
+    answered_by: str | None = None
+    """The task that is there already, which a real call would give."""
 
     @classmethod
     def of(cls, rehearsal: Rehearsal, budget: Budget) -> Self:
@@ -115,6 +117,8 @@ class DryRunView(View):
         step = f"Nothing was written or sent. Call again without dry_run to make it.{limit}"
         if rehearsal.refusal is not None:
             step = f"Nothing was written or sent, and a real call would be refused. {rehearsal.refusal.fix}"
+        if (there := rehearsal.answered_by) is not None:
+            step = f"A real call gives task {there.id}, which is {there.status}, and starts nothing. {next_step(there)}"
         return cls(
             next_step=step,
             mode=task.mode,
@@ -127,8 +131,9 @@ class DryRunView(View):
             quote=quoted(rehearsal.draft.quoted_by, budget),
             budget=BudgetView.of(rehearsal, budget),
             alternatives=[AlternativeView.of(plan) for plan in task.alternatives] or None,
-            warnings=[*answered(rehearsal), *task.warnings] or None,
+            warnings=[*rehearsal.doubts, *task.warnings] or None,
             generative=task.generative,
+            answered_by=None if rehearsal.answered_by is None else rehearsal.answered_by.id,
         )
 
     def unsaid(self) -> dict[str, object]:
@@ -138,20 +143,13 @@ class DryRunView(View):
         return super().unsaid() | ({"budget": budget} if budget else {})
 
 
-def answered(rehearsal: Rehearsal) -> tuple[str, ...]:
-    """That a real call would start nothing, where it would not."""
-    task = rehearsal.answered_by
-    if task is None:
-        return ()
-    without = "without a new idempotency_key a real call gives that task and starts nothing"
-    return (f"the same request is task {task.id} already, which is {task.status}: {without}",)
-
-
 def rehearsed(view: DryRunView) -> str:
     """The gist of a dry run in a sentence."""
     refusal = None if view.budget is None else view.budget.refusal
     if refusal is not None:
         return f"Refused: {refusal}. It was a dry run of {view.model}."
+    if view.answered_by is not None:
+        return f"Dry run: nothing would be made, as task {view.answered_by} of the same request is there."
     return f"Dry run: {view.model} would make it {priced(view)}."
 
 

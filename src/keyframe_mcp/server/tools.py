@@ -6,7 +6,6 @@ import base64
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -105,8 +104,10 @@ class Tools:
     async def list_tasks(self, arguments: take.ListTasks, _: Context) -> CallToolResult:
         """The newest tasks."""
         statuses = () if arguments.status is None else (arguments.status,)
-        tasks = await self._engine.recent(self._caller, statuses, arguments.limit)
-        return result(TaskListView.of(tasks, arguments.status), counted(len(tasks), "task"))
+        tasks = await self._engine.recent(self._caller, statuses, arguments.limit + 1)
+        shown = tasks[: arguments.limit]
+        view = TaskListView.of(shown, arguments.status, more=len(tasks) > len(shown))
+        return result(view, counted(len(shown), "task"))
 
     async def list_models(self, arguments: take.ListModels, _: Context) -> CallToolResult:
         """The models that fit."""
@@ -143,12 +144,12 @@ class Tools:
         self, arguments: take.Generation | take.Regenerate, wanted: Mapping[str, Any], context: Context
     ) -> CallToolResult:
         """Start a task, or only check it."""
+        how: dict[str, Any] = {**wanted, "idempotency_key": arguments.idempotency_key}
         if arguments.dry_run:
-            rehearsal = await self._told(context, lambda who: self._engine.rehearse(who, **wanted))
+            rehearsal = await self._told(context, lambda who: self._engine.rehearse(who, **how))
             view = DryRunView.of(rehearsal, self._engine.budget)
             return result(view, rehearsed(view))
-        start = partial(self._engine.start, idempotency_key=arguments.idempotency_key, **wanted)
-        started = await self._told(context, start)
+        started = await self._told(context, lambda who: self._engine.start(who, **how))
         until = self._engine.clock() + arguments.wait_seconds
         task = await self._taken(started.task.id)
         if (left := until - self._engine.clock()) > 0:

@@ -160,11 +160,12 @@ class TaskListView(View):
     next_step: str
 
     @classmethod
-    def of(cls, tasks: Sequence[Task], status: Status | None = None) -> TaskListView:
-        """A line for each task. `status` is the one that was asked for."""
+    def of(cls, tasks: Sequence[Task], status: Status | None = None, *, more: bool = False) -> TaskListView:
+        """A line for each task. `status` is the one that was asked for, and there may be more than are shown."""
         step = "Nothing yet: call a generate tool."
         if tasks:
-            step = "Call get_task with a task_id for all of it."
+            older = " There are older ones: raise limit." if more else ""
+            step = f"Call get_task with a task_id for all of it.{older}"
         elif status is not None:  # a video that was not found must not be paid for twice
             step = f"No task is {status}. list_tasks without status shows the others."
         return cls(tasks=[line(task) for task in tasks], next_step=step)

@@ -90,6 +90,9 @@ MIGRATIONS = (
     );
     CREATE INDEX durations_by_model ON durations (model, number);
     """,
+    """
+    CREATE INDEX tasks_unknown ON tasks (owner) WHERE status = 'unknown';
+    """,
 )
 """`PRAGMA user_version` counts how many have been applied."""
 

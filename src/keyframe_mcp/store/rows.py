@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from keyframe_mcp.errors import InvalidInput, Problem, StoreUnusable
-from keyframe_mcp.task import Status, Task
+from keyframe_mcp.task import Status, Task, is_sent_alike
 
 
 def find_same(connection: sqlite3.Connection, task: Task, since: float) -> Task | None:
@@ -18,7 +18,8 @@ def find_same(connection: sqlite3.Connection, task: Task, since: float) -> Task 
             raise InvalidInput(problems=[Problem("idempotency_key", problem)])
         return earlier
     # One of unknown fate may have been billed however long ago it was sent. One that has gone on to another model
-    # answers also who names that; it is looked for by time, which has an index.
+    # answers also who names that; it is looked for by time, which has an index. Last, one of unknown fate that was
+    # sent alike, though it was asked for otherwise: as an earlier task made again, or of another model.
     since_then = "created_at >= ?"
     for fits, of in (
         (f"({since_then} OR status = 'unknown')", "request_hash"),
@@ -30,7 +31,9 @@ def find_same(connection: sqlite3.Connection, task: Task, since: float) -> Task 
         """  # noqa: S608 - all of it is our own
         if row := connection.execute(sql, (task.owner, since, task.request_hash)).fetchone():
             return parse(row)
-    return None
+    sql = "SELECT body FROM tasks WHERE owner = ? AND status = 'unknown'"
+    unknown = (parse(row) for row in connection.execute(sql, (task.owner,)))
+    return next((each for each in unknown if is_sent_alike(each, task)), None)
 
 
 def find_keyed(connection: sqlite3.Connection, owner: str, key: str) -> Task | None:
