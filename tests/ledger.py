@@ -33,7 +33,7 @@ def a_task(task_id: str = "kf_a", *, created_at: float = 1_000_000.0, **changes:
         "model": "local/storyboard",
         "provider": "local",
         "request": {"mode": "t2v", "prompt": "a fox"},
-        "wire": {"prompt": "a fox", "duration": 5},
+        "wire": {"prompt": f"a fox, for {task_id}", "duration": 5},  # two that were sent alike are one request
         "request_hash": f"hash of {task_id}",
         "created_at": created_at,
         "updated_at": created_at,
