@@ -135,6 +135,20 @@ async def test_a_signal_ends_open_streams_with_their_answer_and_the_process_at_o
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+async def test_a_signal_ends_connections_of_the_older_transport_with_their_last_chunk(tmp_path: Path):
+    async with running(tmp_path, "sse") as (address, process), httpx.AsyncClient(trust_env=False) as client:
+        with anyio.fail_after(30):
+            async with client.stream("GET", f"{address}/sse") as stream:
+                chunks = stream.aiter_text()
+                assert "/messages/" in await anext(chunks)
+                process.send_signal(signal.SIGTERM)
+                with anyio.fail_after(2.5):
+                    assert await process.wait() == 0
+                assert [each async for each in chunks] == []
+
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
 async def test_a_signal_does_not_wait_for_the_standing_streams_of_older_clients(tmp_path: Path):
     async with running(tmp_path, "all") as (address, process), httpx.AsyncClient(trust_env=False) as client:
         with anyio.fail_after(30):
@@ -183,7 +197,7 @@ def test_an_address_others_can_reach_is_refused(tmp_path: Path, host: str):
     ended = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=30, check=False)
 
     assert ended.returncode == 3
-    assert "without any sign-in" in ended.stderr
+    assert "KEYFRAME_AUTH_TOKENS" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -31,6 +31,7 @@ from keyframe_mcp.engine.intake import Intake
 from keyframe_mcp.engine.keeper import FetchResult, Keeper
 from keyframe_mcp.engine.pace import PACE, Pace
 from keyframe_mcp.engine.pictures import Pictures
+from keyframe_mcp.engine.seal import Seal, read_or_make
 from keyframe_mcp.engine.settling import Settling
 from keyframe_mcp.engine.sources import Sources
 from keyframe_mcp.engine.steps import Steps
@@ -79,6 +80,8 @@ class Application:
     """Whether a job is on its way to a provider, whose answer is worth waiting for."""
     tasks: TaskGroup
     """Where work beside it runs; it is cancelled when the application ends."""
+    seal: Seal
+    """Signs what goes out to come back: links to results, addresses that providers call."""
 
 
 def as_it_is(adapter: Adapter) -> Adapter:
@@ -159,11 +162,18 @@ async def open_application(
             await store.aclose()
 
         try:
-            yield Application(engine, settings, frozenset(adapters), stop, steps.sending.is_any, tasks)
+            yield Application(
+                engine, settings, frozenset(adapters), stop, steps.sending.is_any, tasks, seal_of(settings)
+            )
         finally:
             with anyio.CancelScope(shield=True):
                 await put_down(runner if works else None, adapters)
             tasks.cancel_scope.cancel()
+
+
+def seal_of(settings: Settings) -> Seal:
+    """One key for all processes that share the state folder, made when it is first needed."""
+    return Seal(partial(read_or_make, settings.state_dir / "link.key"))
 
 
 def budget_of(settings: Settings) -> Budget:

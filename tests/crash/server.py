@@ -22,7 +22,7 @@ from keyframe_mcp.app import open_application
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.server import build_server
-from keyframe_mcp.server.http import listen, serve_http
+from keyframe_mcp.server.http import Site, access_of, listen, serve_http
 from keyframe_mcp.settings import read_settings
 from keyframe_mcp.store import Store
 from keyframe_mcp.store.sqlite import SqliteStore
@@ -82,8 +82,15 @@ async def serve(orders: Orders, line: Connection) -> None:
             open_store=store_opener(orders),
             adapted=lambda adapter: watched(orders, adapter),
         ) as application:
-            line.send(listening.getsockname()[1])
-            await serve_http(build_server(application, AGENT), listening, ["http"], application)
+            port = listening.getsockname()[1]
+            site = Site(
+                application,
+                access_of(settings, "127.0.0.1", port),
+                ["http"],
+                furnish=lambda _: build_server(application, AGENT),
+            )
+            line.send(port)
+            await serve_http(site, listening, application)
 
 
 def store_opener(orders: Orders) -> Callable[[Path, Callable[[], float]], Store]:

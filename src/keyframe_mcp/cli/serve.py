@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import anyio
 import click
 
 from keyframe_mcp.cli.session import ME, session, settings
-from keyframe_mcp.engine import Caller
 from keyframe_mcp.server import build_server
 
 Transports = Literal["stdio", "http", "sse", "all"]
+Network = Literal["http", "sse"]
 
-PATHS = {"http": "/mcp", "sse": "/sse"}
+PATHS: Mapping[Network, str] = MappingProxyType({"http": "/mcp", "sse": "/sse"})
+CHOICES: Mapping[Transports, tuple[Network, ...]] = MappingProxyType(
+    {"stdio": (), "http": ("http",), "sse": ("sse",), "all": ("http", "sse")}
+)
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
-
-# Whoever calls over a socket need not be the person whose files these are.
-VISITOR = Caller(owner="local", may_name_files=False)
 
 
 @click.command()
@@ -30,7 +32,13 @@ VISITOR = Caller(owner="local", may_name_files=False)
     help="stdio for a host that starts this process; http is Streamable HTTP on /mcp; sse is the older /sse; "
     "all is http and sse from one port.",
 )
-@click.option("--host", default=DEFAULT_HOST, show_default=True, help="The address to listen on; only this machine's.")
+@click.option(
+    "--host",
+    default=DEFAULT_HOST,
+    show_default=True,
+    help="The address to listen on. Others than this "
+    "machine's need a sign-in: KEYFRAME_AUTH_TOKENS or KEYFRAME_OAUTH_ISSUER.",
+)
 @click.option(
     "--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on."
 )
@@ -58,14 +66,14 @@ async def over_stdio() -> None:
 
 
 async def over_http(transport: Transports, host: str, port: int) -> None:
-    """Serve whoever connects from this machine."""
-    from keyframe_mcp.server.http import listen, serve_http  # noqa: PLC0415 - as above
+    """Serve whoever may come in."""
+    from keyframe_mcp.server.http import Site, access_of, listen, serve_http  # noqa: PLC0415 - as above
 
     found = settings()
+    access = access_of(found, host, port)
     with listen(host, port) as listening:
         async with session(found) as application:
-            chosen = ("http", "sse") if transport == "all" else (transport,)
-            addresses = " and ".join(f"http://{host}:{port}{PATHS[each]}" for each in chosen)
-            click.echo(f"keyframe-mcp listens on {addresses}", err=True)
-            server = build_server(application, VISITOR)
-            await serve_http(server, listening, [each for each in chosen if each != "stdio"], application)
+            chosen = CHOICES[transport]
+            where = " and ".join(f"{access.base_url or f'port {port} of {host}'}{PATHS[each]}" for each in chosen)
+            click.echo(f"keyframe-mcp listens on {where}", err=True)
+            await serve_http(Site(application, access, chosen), listening, application)

@@ -1,0 +1,76 @@
+"""The first thing a request meets: it must call this server by one of its names, and not come from a stranger's page.
+
+A browser sends any page's requests to this machine, and a name in the DNS can be made to point here; neither may
+reach a tool, a file or an upload (the specification asks for both checks).
+"""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from keyframe_mcp.server.http.access import LOOPBACK_ORIGIN, Access
+
+METHODS = ("GET", "HEAD", "POST", "DELETE")
+REQUEST_HEADERS = (
+    "Accept",
+    "Authorization",
+    "Content-Type",
+    "Last-Event-ID",
+    "Mcp-Method",
+    "Mcp-Name",
+    "Mcp-Protocol-Version",
+    "Mcp-Session-Id",
+    "Range",
+    "Traceparent",
+    "Tracestate",
+    "X-Filename",
+)
+RESPONSE_HEADERS = ("Content-Range", "Mcp-Session-Id", "WWW-Authenticate")
+PREFLIGHT_SECONDS = 600
+
+
+class Gate:
+    """Refuses requests for other hosts, and from pages of other origins."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self.app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let it in, or say why not."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if not self._access.knows(host):
+            refusal = refused(421, f"this server is not called {host[:100]!r}; KEYFRAME_ALLOWED_HOSTS gives its names")
+        elif origin is not None and not self._access.welcomes(origin):
+            allowing = "KEYFRAME_ALLOWED_ORIGINS names those that may"
+            refusal = refused(403, f"pages of {origin[:100]!r} may not call; {allowing}")
+        else:
+            await self.app(scope, receive, send)
+            return
+        await refusal(scope, receive, send)
+
+
+def refused(status: int, message: str) -> JSONResponse:
+    """What was wrong, for people and programs."""
+    return JSONResponse({"error": message}, status)
+
+
+def sharing(access: Access) -> Middleware:
+    """What pages of other origins may do, and read: nothing, but for those that are named."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=access.origins,
+        allow_origin_regex=LOOPBACK_ORIGIN if access.is_private else None,
+        allow_methods=METHODS,
+        allow_headers=REQUEST_HEADERS,
+        expose_headers=RESPONSE_HEADERS,
+        max_age=PREFLIGHT_SECONDS,
+    )

@@ -1,0 +1,79 @@
+"""Finding out who asks, from the bearer token of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
+from mcp.server.auth.provider import AccessToken, TokenVerifier
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from pydantic import AnyHttpUrl
+from starlette.authentication import AuthenticationError
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from keyframe_mcp.server.http.access import Access
+from keyframe_mcp.settings.tokens import owner_of
+
+METADATA = "/.well-known/oauth-protected-resource"
+
+
+class CannotTell(AuthenticationError):
+    """The keys that tokens are checked with cannot be had now. The token may be good."""
+
+
+class Verifier(TokenVerifier):
+    """Our own tokens first, then what the issuer signed."""
+
+    def __init__(self, access: Access, signed: TokenVerifier | None) -> None:
+        self._access = access
+        self._signed = signed
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """Who holds it; None when nobody should. Raises `CannotTell`."""
+        owner = owner_of(token, self._access.tokens)
+        if owner is not None:
+            scopes = list(self._access.oauth.scopes) if self._access.oauth else []
+            return AccessToken(token=token, client_id=owner, subject=owner, scopes=scopes)
+        return None if self._signed is None else await self._signed.verify_token(token)
+
+
+def guarded(app: ASGIApp, access: Access, signed: TokenVerifier | None) -> ASGIApp:
+    """An application for those who have a token, or for everybody where none is asked for."""
+    if access.is_open:
+        return app
+    scopes = list(access.oauth.scopes) if access.oauth else []
+    where = build_resource_metadata_url(resource_of(access)) if access.oauth else None
+    backend = BearerAuthBackend(Verifier(access, signed))
+    return AuthenticationMiddleware(RequireAuthMiddleware(app, scopes, where), backend, on_error=not_now)
+
+
+def not_now(connection: HTTPConnection, error: Exception) -> Response:
+    """The answer when nobody can tell who asks."""
+    del connection
+    return JSONResponse(
+        {"error": "temporarily_unavailable", "error_description": str(error)}, 503, {"Retry-After": "10"}
+    )
+
+
+def metadata_routes(access: Access) -> Sequence[BaseRoute]:
+    """Where a client reads who gives out tokens for this server (RFC 9728), under both of its customary addresses."""
+    if access.oauth is None:
+        return ()
+    (route,) = create_protected_resource_routes(
+        resource_of(access),
+        [AnyHttpUrl(access.oauth.issuer)],
+        list(access.oauth.scopes) or None,
+        resource_name="Keyframe MCP",
+    )
+    if route.path == METADATA:
+        return (route,)
+    return (route, Route(METADATA, route.endpoint, methods=["GET", "OPTIONS"]))
+
+
+def resource_of(access: Access) -> AnyHttpUrl:
+    """What tokens are made for: the address of the tools."""
+    return AnyHttpUrl(f"{access.base_url}/mcp")
