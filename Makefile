@@ -9,18 +9,21 @@ STAMP := .venv/.installed
 PORT = 8701
 OPTIONS =
 
-.PHONY: help demo emulators soak conformance clients card test lint types imports docs docs-check tests check \
-  format bench snapshots clean
+.PHONY: help demo emulators soak package bundle conformance clients card test lint types imports docs docs-check site \
+  tests check format bench snapshots clean
 
 help:
 	@echo "make demo        watch an MCP client make a video, without a key"
 	@echo "make emulators   run the emulated providers, to try every model by hand without a key"
-	@echo "make test        lint, types, import rules, documentation check, tests"
+	@echo "make test        lint, types, import rules, documentation check, website, tests"
 	@echo "make soak        the long tests: kills, fuzzing, 10,000 tasks; about ten minutes"
+	@echo "make package     install the wheel with the newest and the oldest dependencies on every Python here, and use it"
+	@echo "make bundle      pack the bundle for desktop hosts, and start it as they do; needs npm"
 	@echo "make conformance run the official MCP conformance suite; needs npm"
 	@echo "make clients     let other people's clients make a film with this server; needs npm"
 	@echo "make card        show the MCP Apps card in Chromium, in the official host bridge; needs npm"
 	@echo "make docs        rewrite what is generated from the code"
+	@echo "make site        make a website of the documentation, in site/"
 	@echo "make bench       measure, and write docs/performance.md"
 	@echo "make format      format the code"
 	@echo "make snapshots   accept the tool schemas as they are now"
@@ -38,7 +41,7 @@ demo: $(STAMP)
 emulators: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python -m emulators --port $(PORT) $(OPTIONS)
 
-test check: lint types imports docs-check tests
+test check: lint types imports docs-check site tests
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -56,6 +59,10 @@ docs: $(STAMP)
 docs-check: $(STAMP)
 	$(BIN)/python -m keyframe_mcp.docs --check
 
+# a link that leads nowhere fails; nothing is fetched, and the pages fetch nothing either
+site: $(STAMP)
+	$(BIN)/python -m keyframe_mcp.docs.site
+
 tests: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
@@ -66,9 +73,19 @@ soak: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python -m soak --tasks 10000 --fuzz 5000 --write docs/reliability.json
 	$(BIN)/python -m keyframe_mcp.docs
 
-# brings the suite into .conformance by npm; ONLY=tasks runs the scenarios with that in their name
+# brings uv and the environments into .package; ONLY=3.12 tries that Python alone
+package: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python -m distribution package --folder .package $(if $(ONLY),--only $(ONLY))
+
+# brings the official tool into .bundle, and writes the bundle to dist
+bundle: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python -m distribution bundle --folder .bundle --into dist
+
+# brings the suite into .conformance by npm, and writes down what it found; ONLY=tasks just runs the scenarios with that
+# in their name
 conformance: $(STAMP)
-	PYTHONPATH=tests $(BIN)/python -m conformance --folder .conformance --only "$(ONLY)"
+	PYTHONPATH=tests $(BIN)/python -m conformance --folder .conformance --only "$(ONLY)" --write docs/conformance.json
+	$(BIN)/python -m keyframe_mcp.docs
 
 # installs them into .clients. One that cannot be installed fails, unless OPTIONS="--known NAME" excuses it; an excuse
 # kept here needs its reason beside it
@@ -93,4 +110,5 @@ snapshots: $(STAMP)
 	UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest tests/test_tool_schemas.py
 
 clean:
-	rm -rf .venv .clients .conformance .card demo dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .site site .package .bundle .clients .conformance .card demo dist
+	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache

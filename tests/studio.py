@@ -20,8 +20,10 @@ from keyframe_mcp.engine.choosing import Choosing
 from keyframe_mcp.engine.films import Films
 from keyframe_mcp.engine.intake import Intake
 from keyframe_mcp.engine.keeper import Keeper
+from keyframe_mcp.engine.ownership import Ownership
 from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.engine.pictures import Pictures
+from keyframe_mcp.engine.seal import Seal
 from keyframe_mcp.engine.settling import Settling
 from keyframe_mcp.engine.sources import Sources
 from keyframe_mcp.engine.steps import Steps
@@ -37,6 +39,7 @@ from keyframe_mcp.task import Inputs, Mode, Picture, Status
 
 BRISK = Pace(poll=0.02, place=0.02, busy=0.05, trouble=0.05, saving=0.1, looks=(0.05, 0.1))
 ME = Caller(owner="me", may_name_files=True)
+OWNERSHIP = Ownership(Seal(lambda: bytes(32)))
 
 PAID_PROVIDER = """
 name = "A provider that bills"
@@ -209,6 +212,7 @@ async def open_studio(
         Folders((folder,), folder),
         Fetcher(loopback=True).fetch,
         workshop,
+        OWNERSHIP,
         folder=folder / "pictures",
         outputs=folder / "out",
     )
@@ -219,7 +223,7 @@ async def open_studio(
         adapters={"paid": provider},
         store=store,
         intake=Intake(Choosing(catalog, {"paid"}, None), sources, budget),
-        films=Films(sources, workshop, folder / "out", catalog),
+        films=Films(sources, workshop, folder / "out", catalog, OWNERSHIP),
         settling=Settling({"paid": provider}, store, budget, bulletin, clock),
         budget=budget,
         bulletin=bulletin,

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
+import socket
 import subprocess
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+import anyio
 import anyio.to_thread
+import click
 import pytest
 
 from emulators.baicai import Baicai
@@ -22,7 +28,13 @@ from emulators.siliconflow import NO_BALANCE, SiliconFlow
 from emulators.wavespeed import WaveSpeed
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.catalog.entries import Provider
-from keyframe_mcp.cli.probes import Probe, probe, probe_all
+from keyframe_mcp.cli import allowance, equipment, reach
+from keyframe_mcp.cli.doctor import keyless, next_thing
+from keyframe_mcp.cli.finding import MARGIN, WIDTH, Finding, lines
+from keyframe_mcp.cli.install.machines import LINUX, Machine
+from keyframe_mcp.cli.install.starting import Installation
+from keyframe_mcp.cli.install.work import Surroundings
+from keyframe_mcp.cli.probes import Probe, probe, probe_all, unasked
 from studio import settings_in
 from test_cli import run
 
@@ -84,7 +96,7 @@ async def test_without_any_key_nobody_is_asked_and_nothing_is_wrong(tmp_path: Pa
         found = await probe_all(CATALOG, settings_in(tmp_path, **(KEYS | moved)))
 
         assert {told.ok for told in found.values()} == {None}
-        assert found["wavespeed"].advice.startswith("set WAVESPEED_API_KEY to use WaveSpeedAI; get a key at https://")
+        assert found["wavespeed"].advice.startswith("set WAVESPEED_API_KEY, from https://")
         assert not provider.requests
 
 
@@ -228,8 +240,8 @@ async def test_the_whole_command_finds_a_good_key_good(tmp_path: Path):
         done = await doctor(tmp_path, **variables(provider))
 
         assert done.returncode == 0, done.stdout + done.stderr
-        assert f"ok  wavespeed        {provider.base_url}: the key is accepted" in done.stdout
-        assert "set SILICONFLOW_API_KEY to use" in done.stdout
+        assert f"ok  wavespeed         {provider.base_url}: the key is accepted" in done.stdout
+        assert "no key; set SILICONFLOW_API_KEY" in done.stdout
         assert "All well" in done.stdout
         # the variable that moves a provider is a setting like any other
         assert "means nothing" not in done.stdout + done.stderr
@@ -250,7 +262,7 @@ async def test_the_whole_command_says_what_to_mend_and_shows_no_key(tmp_path: Pa
         done, as_json = await doctor(tmp_path, **chosen), await doctor(tmp_path, "--json", **chosen)
 
         assert (done.returncode, as_json.returncode) == (3, 3)
-        assert f"!!  siliconflow      {china.base_url} refuses the key" in done.stdout
+        assert f"!!  siliconflow       {china.base_url} refuses the key" in done.stdout
         assert f"set KEYFRAME_SILICONFLOW_BASE_URL={world.base_url}" in done.stdout
         assert "Mend what is marked !!" in done.stdout
         (finding,) = [each for each in json.loads(as_json.stdout) if each["about"] == "siliconflow"]
@@ -317,13 +329,14 @@ async def test_without_a_limit_the_doctor_says_so(tmp_path: Path):
         ({"PER_TASK": "9", "PER_DAY": "5"}, "PER_TASK ($9) is more than KEYFRAME_BUDGET_USD_PER_DAY ($5)"),
     ],
 )
-async def test_amounts_that_do_not_go_together_are_pointed_out(tmp_path: Path, limits: dict[str, str], words: str):
+def test_amounts_that_do_not_go_together_are_pointed_out(tmp_path: Path, limits: dict[str, str], words: str):
     names = {"UNPRICED": "KEYFRAME_BUDGET_UNPRICED_USD"}
     given = {names.get(name, f"KEYFRAME_BUDGET_USD_{name}"): usd for name, usd in limits.items()}
-    done = await doctor(tmp_path, **given)
+    budget, *notes = allowance.spending(settings_in(tmp_path, **given))
 
-    assert done.returncode == 0
-    assert words in done.stdout
+    assert budget.ok is not False
+    assert [note.ok for note in notes] == [None]
+    assert words in notes[0].found
 
 
 async def test_large_and_small_amounts_are_written_out(tmp_path: Path):
@@ -339,3 +352,190 @@ async def test_a_bad_limit_is_named_before_anything_is_examined(tmp_path: Path):
     lines = done.stderr.splitlines()
     for words in ("KEYFRAME_WAVESPEED_AT_ONCE=many", "KEYFRAME_BUDGET_USD_PER_DAY=nan"):
         assert len([line for line in lines if line.strip().startswith(words)]) == 1
+
+
+def screen(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The lines of a screen."""
+    shown = done.stdout.splitlines()
+    # a path is never broken, since people copy it, and those of tests can be long
+    assert [each for each in shown if len(each) > WIDTH and len(max(each.split(), key=len)) < WIDTH - MARGIN] == []
+    assert "\x1b" not in done.stdout, "it is not a terminal"
+    return shown
+
+
+def home(folder: Path, **files: object) -> dict[str, str]:
+    """A home folder with nothing in it but these files of hosts."""
+    for name, content in files.items():
+        path = folder / "home" / {"cursor": ".cursor/mcp.json", "claude": ".claude.json"}[name]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    (folder / "home").mkdir(exist_ok=True)
+    return {"HOME": str(folder / "home"), "USERPROFILE": str(folder / "home"), "XDG_CONFIG_HOME": "", "PATH": ""}
+
+
+async def test_a_newcomer_without_a_key_sees_one_screen_and_what_to_do_next(tmp_path: Path):
+    done = await doctor(tmp_path, **home(tmp_path))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(screen(done)) <= 24
+    last = " ".join(done.stdout.split("\n\n")[-1].split())
+    assert last.startswith("All well. Next: keyframe-mcp demo")
+    assert "WAVESPEED_API_KEY (from https://wavespeed.ai/accesskey)" in last
+
+
+async def test_five_keys_and_their_hosts_fit_on_a_screen_that_shows_no_key(tmp_path: Path):
+    async with AsyncExitStack() as stack:
+        emulators = [WaveSpeed(), SiliconFlow(), Baicai(), Replicate(), Gateway()]
+        for each in emulators:
+            await stack.enter_async_context(each)
+        done = await doctor(tmp_path, **variables(*emulators), **home(tmp_path))
+
+        assert done.returncode == 0, done.stdout
+        assert len(screen(done)) <= 34
+        for each in emulators:
+            assert each.key not in done.stdout
+            assert len(each.requests) == 1
+        assert f"{len(emulators[0].key)} characters, 0." in done.stdout
+        assert "Next: keyframe-mcp install" in done.stdout
+
+
+async def test_without_a_network_nobody_is_asked(tmp_path: Path):
+    async with WaveSpeed() as provider:
+        found = unasked(CATALOG, settings_in(tmp_path, **variables(provider)))
+
+        assert found["wavespeed"].ok is None
+        assert found["wavespeed"].found == f"{provider.base_url}: not asked; a key of {len(provider.key)} characters"
+        assert found["siliconflow"] == Probe("no key", ok=None, advice="set SILICONFLOW_API_KEY")
+        assert not provider.requests
+
+
+async def test_a_host_that_takes_a_call_and_never_answers_does_not_hold_the_doctor_up(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections are made by the system, and nobody reads
+        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        given = KEYS | {"WAVESPEED_API_KEY": SECRET, "KEYFRAME_WAVESPEED_BASE_URL": host}
+        with anyio.fail_after(5):
+            found = await probe_all(CATALOG, settings_in(tmp_path, **given), seconds=0.3)
+
+    assert found["wavespeed"].ok is False
+    assert found["wavespeed"].found == "no telling within 0.3 s"
+    assert found["siliconflow"].found == "no key"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, "no callbacks: no provider with a key makes them"),
+        ({"SILICONFLOW_API_KEY": SECRET}, "no callbacks: no provider with a key makes them"),
+        ({"WAVESPEED_API_KEY": SECRET, "REPLICATE_API_TOKEN": SECRET}, "callbacks from replicate, wavespeed"),
+    ],
+)
+def test_who_may_come_in_over_http_and_who_calls_back_is_told_and_no_token(
+    tmp_path: Path, more: dict[str, str], words: str
+):
+    given = {"KEYFRAME_PUBLIC_URL": "https://mcp.example.com", "KEYFRAME_AUTH_TOKENS": f"ann:{SECRET},bob:{SECRET}2"}
+    told = reach.over_http(settings_in(tmp_path, **KEYS | given | more), CATALOG)
+
+    assert told.ok is True
+    assert told.found == f"https://mcp.example.com; tokens of ann, bob; {words}"
+
+
+def test_a_server_that_nobody_else_reaches_is_a_mere_fact(tmp_path: Path):
+    assert reach.over_http(settings_in(tmp_path), CATALOG).ok is None
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"KEYFRAME_OAUTH_ISSUER": "https://id.example.com"}, "OAuth is half set up: set KEYFRAME_OAUTH_JWKS_URL too"),
+        ({"KEYFRAME_PUBLIC_URL": "https://mcp.example.com"}, "no sign-in: set KEYFRAME_AUTH_TOKENS=name:TOKEN"),
+        ({"KEYFRAME_AUTH_TOKENS": "ann:short"}, "the token of ann must have 20 or more printable characters"),
+    ],
+)
+def test_what_is_half_set_up_for_others_is_named(tmp_path: Path, given: dict[str, str], words: str):
+    told = reach.over_http(settings_in(tmp_path, **given), CATALOG)
+
+    assert told.ok is False
+    assert words in told.found
+
+
+def machine(folder: Path) -> Surroundings:
+    """A machine whose home is empty but for what a test put there."""
+    installation = replace(Installation.here(), found=lambda _: None)
+    project = folder / "project"
+    project.mkdir(exist_ok=True)
+    return Surroundings(
+        Machine(LINUX, folder / "home", {}), project, installation, (), (), datetime(2026, 1, 1, tzinfo=UTC)
+    )
+
+
+def test_hosts_that_start_this_server_are_told_from_those_that_do_not(tmp_path: Path):
+    home(tmp_path)
+    assert reach.hosts(machine(tmp_path)).found == "none that is known was found on this machine"
+
+    home(tmp_path, cursor={"mcpServers": {"another": {}}})
+    told = reach.hosts(machine(tmp_path))
+    assert (told.ok, told.found) == (None, "found, without keyframe: cursor")
+    assert told.advice == "run: keyframe-mcp install cursor"
+
+    home(tmp_path, claude={"projects": {str(tmp_path / "project"): {"mcpServers": {"keyframe": {}}}}})
+    told = reach.hosts(machine(tmp_path))
+    assert (told.ok, told.found) == (True, "keyframe is in Claude Code; not in cursor")
+
+
+IN_A_HOST = Finding("hosts", "keyframe is in Cursor", ok=True)
+NO_HOST = Finding("hosts", "found, without keyframe: cursor")
+
+
+@pytest.mark.parametrize(
+    ("findings", "to_get", "words"),
+    [
+        ([IN_A_HOST], None, "All well. Next: tell your agent: make a 5 second video"),
+        ([NO_HOST], None, "All well. Next: keyframe-mcp install"),
+        ([IN_A_HOST], CATALOG.providers["siliconflow"], "for AI video, set SILICONFLOW_API_KEY."),
+        (
+            [IN_A_HOST, Finding("codec", "none", ok=False, advice="do so")],
+            None,
+            "Mend what is marked !!, first codec: do so",
+        ),
+        ([Finding("codec", "none", ok=False)], CATALOG.providers["siliconflow"], "first codec. Then run this again."),
+    ],
+)
+def test_the_next_thing_to_do_is_one_sentence(findings: list[Finding], to_get: Provider | None, words: str):
+    assert words in next_thing(findings, to_get)
+
+
+def test_a_key_is_advised_only_where_there_is_none(tmp_path: Path):
+    advised = keyless(settings_in(tmp_path, **KEYS), CATALOG)
+
+    assert advised is CATALOG.providers["wavespeed"]
+    assert keyless(settings_in(tmp_path, **KEYS | {"GATEWAY_API_KEY": SECRET}), CATALOG) is None
+
+
+def test_codec_libraries_that_cannot_be_loaded_are_said_to_be_broken():
+    (finding,) = equipment.libraries({}, module="keyframe_mcp.media.no_such_module")
+
+    assert (finding.about, finding.ok) == ("codec", False)
+    assert "No module named" in finding.found
+
+
+def test_without_opencv_it_is_said_what_is_lost_and_how_to_have_it():
+    told = equipment.motion(None)
+
+    assert told.ok is None
+    assert "dissolves" in told.found
+    assert shlex.split(told.advice)[-1] == "keyframe-mcp[local]"
+
+
+def test_a_mark_has_a_colour_and_reads_as_well_without_it():
+    (line,) = lines(Finding("codec", "none", ok=False))
+
+    assert line != click.unstyle(line)
+    assert click.unstyle(line) == "!!  codec             none"
+
+
+def test_advice_that_does_not_fit_beside_stands_below_and_an_address_is_not_broken():
+    address = "https://example.com/" + "x" * WIDTH
+    first, second, *more = lines(Finding("host", "a sentence", advice=f"see {address}"))
+
+    assert first.endswith("host              a sentence")
+    assert "".join([second, *more]).split() == ["see", address]

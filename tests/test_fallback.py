@@ -41,7 +41,7 @@ from keyframe_mcp.errors import (
 from keyframe_mcp.media.fetch import Fetcher
 from keyframe_mcp.media.files import Folders
 from keyframe_mcp.task import Failure, Inputs, Mode, Picture, Status, Task
-from studio import ME, PAID_PROVIDER, ScriptedProvider, Studio, open_studio, picture
+from studio import ME, OWNERSHIP, PAID_PROVIDER, ScriptedProvider, Studio, open_studio, picture
 from systems import open_systems
 
 HEAD, _, FILM = PAID_PROVIDER.partition("[[models]]")
@@ -543,8 +543,8 @@ async def test_pictures_are_fetched_once_however_many_models_want_them_in_their_
     async with open_market(tmp_path, catalogue=CATALOGUE | narrow) as market:
         studio = market.studio
         folders = Folders((tmp_path,), tmp_path)
-        kept = {"folder": tmp_path / "pictures", "outputs": tmp_path / "out"}
-        sources = Sources(studio.store, folders, fetch, studio.workshop, **kept)
+        kept: dict[str, Any] = {"folder": tmp_path / "pictures", "outputs": tmp_path / "out"}
+        sources = Sources(studio.store, folders, fetch, studio.workshop, OWNERSHIP, **kept)
         engine = replace(studio.engine, intake=replace(studio.engine.intake, sources=sources))
         first, last = "https://a.test/1.png?sig=once", "https://a.test/2.png?sig=once"
         request = Inputs(mode=Mode.FLF2V, first_image=first, last_image=last)
@@ -591,7 +591,7 @@ async def test_an_alternative_that_cannot_be_prepared_is_dropped_and_the_request
     catalogue = CATALOGUE | {"other": OTHER.replace('["png", "jpeg"]', '["jpeg"]'), "third": third}
     async with open_market(tmp_path, catalogue=catalogue) as market:
         studio = market.studio
-        given = (studio.store, Folders((tmp_path,), tmp_path), Fetcher().fetch, studio.workshop)
+        given = (studio.store, Folders((tmp_path,), tmp_path), Fetcher().fetch, studio.workshop, OWNERSHIP)
         kept = {"folder": tmp_path / "pictures", "outputs": tmp_path / "out"}
         sources = FailingFor(*given, **kept, otherwise=otherwise)
         intake = replace(studio.engine.intake, sources=sources, most_seconds=0.5)

@@ -149,6 +149,38 @@ async def test_a_signal_ends_connections_of_the_older_transport_with_their_last_
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize("era", ["auto", "legacy"])
+async def test_a_signal_answers_who_waits_for_a_task_at_once_and_the_task_goes_on_later(tmp_path: Path, era: str):
+    answers: list[dict[str, Any]] = []
+
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
+        begun.set()
+
+    async def wait(address: str, task_id: str) -> None:
+        async with Client(f"{address}/mcp", mode=era) as client:
+            arguments = {"task_id": task_id, "wait_seconds": 45}
+            result = await client.call_tool("get_task", arguments, progress_callback=heard)
+            answers.append(result.structured_content or {})
+
+    with anyio.fail_after(60):
+        async with running(tmp_path, "http") as (address, process):
+            begun = anyio.Event()
+            async with Client(f"{address}/mcp") as maker:
+                long = {"prompt": "long", "duration": 30, "resolution": "1080p", "wait_seconds": 0}
+                made = (await maker.call_tool("generate_t2v", long)).structured_content
+                assert made
+            async with anyio.create_task_group() as waiting:
+                waiting.start_soon(wait, address, made["task_id"])
+                await begun.wait()
+                process.send_signal(signal.SIGTERM)
+                with anyio.fail_after(4):
+                    assert await process.wait() == 0
+
+    assert [each["task_id"] for each in answers] == [made["task_id"]]
+    assert answers[0]["status"] in ("queued", "submitting", "running")
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
 async def test_a_signal_does_not_wait_for_the_standing_streams_of_older_clients(tmp_path: Path):
     async with running(tmp_path, "all") as (address, process), httpx.AsyncClient(trust_env=False) as client:
         with anyio.fail_after(30):

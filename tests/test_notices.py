@@ -20,6 +20,11 @@ from mcp.types import ResourceUpdatedNotification
 
 from keyframe_mcp.app import Application
 from keyframe_mcp.engine import Caller
+from keyframe_mcp.engine.callbacks import Callbacks
+from keyframe_mcp.engine.seal import Seal
+from keyframe_mcp.engine.uploads import Uploads
+from keyframe_mcp.engine.webhook_keys import WebhookKeys
+from keyframe_mcp.engine.webhooks import Webhooks
 from keyframe_mcp.server.beneath import connection_of, lowlevel
 from keyframe_mcp.server.lookout import Lookout
 from keyframe_mcp.server.notices import add_notices
@@ -75,9 +80,14 @@ async def open_newsroom(folder: Path, caller: Caller = ME, look_again: float = 6
         return None
 
     async with open_studio(folder) as studio, anyio.create_task_group() as tasks:
+        engine, seal = studio.engine, Seal(lambda: bytes(32))
+        uploads = Uploads(folder / "uploads", seal, studio.workshop, engine.clock)
+        nobody_calls = Webhooks(
+            Callbacks(seal, None, set()), {}, studio.store, engine.catalog, engine.bulletin, WebhookKeys(engine.clock)
+        )
         application = Application(
-            studio.engine, settings_in(folder), frozenset({"paid"}), stop, lambda: False, tasks
-        )  # fmt: skip
+            engine, settings_in(folder), frozenset({"paid"}), stop, lambda: False, tasks, seal, uploads, nobody_calls
+        )
         bus = CountedBus()
         server = MCPServer("news", subscriptions=bus)
         lookout = Lookout(Resources(application, caller), bus, tasks, SPACING, look_again)

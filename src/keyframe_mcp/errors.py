@@ -19,7 +19,8 @@ KeyframeError
 │   ├── InvalidCatalogue
 │   ├── MissingCredential
 │   ├── StoreUnusable
-│   └── OutputUnwritable
+│   ├── OutputUnwritable
+│   └── UnusableHostFile
 └── ProviderError               the provider: wait, or pick another
     ├── CredentialRefused
     ├── PaymentNeeded
@@ -202,6 +203,12 @@ class OutputUnwritable(OperatorError):
     """The video was made but could not be written to the output folder."""
 
     retryable = True
+
+
+class UnusableHostFile(OperatorError):
+    """A host's configuration cannot be changed as it is. Nothing was written."""
+
+    fix = "Mend the file, or add the server by hand: `keyframe-mcp install HOST --print` shows what to add."
 
 
 class ProviderError(KeyframeError):

@@ -257,6 +257,10 @@ class Task(Record):
     parent_id: str | None = None
     """The earlier task that this one makes again."""
     idempotency_key: str | None = None
+    correlation_id: str | None = None
+    """That of the call which made it: the client's trace id, or our own. `trace_id` is the provider's."""
+    traceparent: str | None = None
+    """Where its own trace begins, as W3C Trace Context writes it, when there are traces."""
     status: Status = Status.QUEUED
     attempt: int = 0
     alternatives: tuple[Plan, ...] = ()
@@ -285,6 +289,12 @@ class Task(Record):
     remote_outputs: tuple[str, ...] = ()
     remote_expires_at: float | None = None
     """When the provider deletes `remote_outputs`, in seconds since the epoch, as far as it says so."""
+    calls_back: bool = False
+    """Whether the provider was given an address to call when the job has ended, and has not called for that yet."""
+    called_id: str | None = None
+    """The job that the provider called about while nobody knew whether there is one. It is asked about first."""
+    called_attempt: int = 0
+    """The attempt that call was about. It says nothing of a later one."""
     unheard_since: float | None = None
     """Since when every question about the job went unanswered, in seconds since the epoch."""
     asked_where: int = 0

@@ -23,8 +23,9 @@ from clients.stage import Outcome, Stage
 from clients.story import as_data, drawn
 
 HERE = Path(__file__).parent
-RUN_SECONDS = 120.0
+RUN_SECONDS = 300.0  # the Inspector starts some forty processes, half of them servers
 START_SECONDS = 30.0
+PATHS = {"http": "/mcp", "sse": "/sse"}
 SERVER = str(Path(sys.executable).with_name("keyframe-mcp"))
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")  # and nothing else: no key, no proxy, no home
 
@@ -62,8 +63,8 @@ def went_well(client: Client, installed: Installed, way: tuple[str, str], server
     with tempfile.TemporaryDirectory(prefix="keyframe-clients-") as scratch:
         stage = staged(Path(scratch), installed, era, server)
         try:
-            if transport == "http":
-                with listening_server(stage) as url:
+            if transport in PATHS:
+                with listening_server(stage, transport) as url:
                     first, last = stage.images
                     remote = replace(stage, url=url, images=(as_data(Path(first)), as_data(Path(last))))
                     outcome = played(client, installed, remote)
@@ -121,15 +122,15 @@ def tail(said: str | bytes | None) -> str:
 
 
 @contextmanager
-def listening_server(stage: Stage) -> Generator[str]:
+def listening_server(stage: Stage, transport: str) -> Generator[str]:
     """Our server on a free port; its URL."""
     port = free_port()
-    command = [*stage.command, "serve", "--transport", "http", "--port", str(port)]
+    command = [*stage.command, "serve", "--transport", transport, "--port", str(port)]
     with (stage.path / "server.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=stage.path, env=stage.environment, stdout=log, stderr=log)
     try:
         wait_for(stage.path / "server.log", process)
-        yield f"http://127.0.0.1:{port}/mcp"
+        yield f"http://127.0.0.1:{port}{PATHS[transport]}"
     finally:
         process.terminate()
         try:

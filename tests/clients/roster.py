@@ -34,7 +34,7 @@ class Client:
 CLIENTS = (
     Client("official"),
     Client("typescript"),
-    Client("inspector"),
+    Client("inspector", (*EVERYWHERE, ("sse", "legacy"))),
     Client("fastmcp"),
     Client("langchain", EACH_WAY),
     Client("openai_agents", EACH_WAY),

@@ -5,58 +5,56 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from subprocess import DEVNULL
-from typing import Any
 
 import anyio
 
+from clients.inspection import TOOL_FAILED, Ended, look_around
 from clients.stage import Stage, give
 from clients.story import Call, Seen, StoryBroken, tell
 
-TOOL_FAILED = 5  # its exit code for a result with isError
 ERAS = {"auto": ("modern", "2026-07-28"), "legacy": ("legacy", "2025-11-25")}
 
 
 async def main() -> None:
     stage = Stage.given()
     story = stage.story()
-    listed, complaints = await inspect(stage, "--method", "tools/list", "--strict")
+
+    async def ask(*wanted: str, ends: int = 0) -> Ended:
+        ended = await inspect(stage, *wanted)
+        if ended.code != ends:
+            raise StoryBroken(f"{' '.join(wanted)[:200]} ended with {ended.code}: {ended.complaints}")
+        return ended
 
     async def act(call: Call) -> Seen:
         given = "--tool-name", call.tool, "--tool-args-json", json.dumps(call.arguments)
-        result, _ = await inspect(stage, "--method", "tools/call", *given)
+        ended = await inspect(stage, "--method", "tools/call", *given)
+        if ended.code not in (0, TOOL_FAILED):
+            raise StoryBroken(f"{call.tool} ended with {ended.code}: {ended.complaints}")
+        result = ended.result
+        if result.get("isError", False) != (ended.code == TOOL_FAILED):
+            raise StoryBroken(f"{call.tool} ended with {ended.code}, and isError is {result.get('isError', False)}")
         text = " ".join(block["text"] for block in result["content"] if block["type"] == "text")
         pictures = sum(block["type"] == "image" for block in result["content"])
         return Seen(text, result.get("structuredContent"), pictures, result.get("isError", False))
 
+    listed = await look_around(ask)
     await tell(story, act)
     package = Path(stage.installed, "node_modules", "@modelcontextprotocol", "inspector", "package.json")
     known = {"version": json.loads(package.read_text())["version"], "protocol": ERAS[stage.era][1]}
-    give(story, tools=len(listed["tools"]), remarks=complaints, **known)
+    give(story, tools=len(listed.result["tools"]), remarks=[], **known)
 
 
-async def inspect(stage: Stage, *wanted: str) -> tuple[dict[str, Any], list[str]]:
-    """One call: the result, and what was said on standard error."""
+async def inspect(stage: Stage, *wanted: str) -> Ended:
+    """Run one command."""
     at = [stage.url] if stage.url else stage.command
     kept = [part for name, value in stage.environment.items() for part in ("-e", f"{name}={value}")]
     place = [] if stage.url else [*kept, "--cwd", stage.folder]
     binary = Path(stage.installed, "node_modules", ".bin", "mcp-inspector")
-    command = [
-        str(binary),
-        "--cli",
-        *place,
-        *at,
-        "--protocol-era",
-        ERAS[stage.era][0],
-        *wanted,
-        "--format",
-        "json",
-        "-q",
-    ]
+    era = ("--protocol-era", ERAS[stage.era][0])
+    command = [str(binary), "--cli", *place, *at, *era, *wanted, "--format", "json", "-q"]
     ended = await anyio.run_process(command, check=False, stdin=DEVNULL)
-    if ended.returncode not in (0, TOOL_FAILED):
-        raise StoryBroken(f"{' '.join(wanted[:4])} ended with {ended.returncode}: {ended.stderr.decode()[-800:]}")
-    said = [] if ended.returncode else [line for line in ended.stderr.decode().splitlines() if line.strip()]
-    return json.loads(ended.stdout)["result"], said
+    said = [line for line in ended.stderr.decode().splitlines() if line.strip()]
+    return Ended(ended.returncode, ended.stdout.decode(), said)
 
 
 anyio.run(main)

@@ -1,175 +1,102 @@
 """`python -m conformance`, from the folder of the tests: install the suite, start the servers, run the scenarios.
 
-Ends with 1 when a check failed that can pass, or one passed that was said not to.
+Ends with 1 when anything is not as the roster says.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from conformance.scenarios import CANNOT_PASS, SCENARIOS, Scenario, Target
+from conformance.report import counts, report, run_rows
+from conformance.roster import EVENTS, LEGS, NEW, OLD, OLDER, Place, place_of, why_not
+from conformance.servers import serving
+from conformance.suite import Ran, Suite, installed
+from conformance.verdict import Summary, troubles
 
-SUITE = "@modelcontextprotocol/conformance"
-VERSION = "0.2.0-alpha.12"  # the first line that knows the revision of 2026-07-28 and tasks
-NODE = "node@22"  # for machines whose own is older: the suite uses what came with 22
-OLDEST_NODE = 22
-SECONDS = 60  # for one scenario; the longest takes five
-START_SECONDS = 20
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a scenario: the ids of checks by how they ended."""
-
-    scenario: Scenario
-    passed: Sequence[str]
-    failed: Sequence[str]
-    warned: Sequence[str]
-
-    @property
-    def troubles(self) -> Sequence[str]:
-        """What is not as it should be."""
-        excused = CANNOT_PASS.get(self.scenario, frozenset[str]())
-        failed = [f"failed: {each}" for each in self.failed if each not in excused]
-        stale = [f"passed, and was said not to: {each}" for each in sorted(excused - set(self.failed))]
-        return [*failed, *stale, *([] if self.passed else ["nothing passed"])]
+Addresses = Mapping[Place, str]
 
 
 @click.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(".conformance"), help="For the suite itself.")
-@click.option("--only", default="", help="Run the scenarios whose name has this in it.")
-def main(*, folder: Path, only: str) -> None:
-    """Run the official conformance suite against this server and against a fixture with its Tasks extension."""
-    folder = folder.resolve()
-    command = installed(folder)
-    with ExitStack() as stack:
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        targets: dict[Target, str] = {
-            "server": stack.enter_context(serving(place, "keyframe_mcp", "serve", "--transport", "http", "--port")),
-            "fixture": stack.enter_context(serving(place, "conformance.fixture")),
-        }
-        chosen = [each for each in SCENARIOS if only in each.name]
-        outcomes = [tell(run(command, targets[each.target], each, place)) for each in chosen]
-    passed, failed = sum(len(each.passed) for each in outcomes), sum(len(each.failed) for each in outcomes)
-    click.echo(f"{len(outcomes)} scenarios, {passed} checks passed, {failed} failed.")
-    sys.exit(any(each.troubles for each in outcomes) or not outcomes)
+@click.option("--only", default="", help="Run just the scenarios whose name has this in it, where they belong.")
+@click.option("--write", type=click.Path(path_type=Path), help="A file for what was found, as JSON.")
+def main(*, folder: Path, only: str, write: Path | None) -> None:
+    """Run the official conformance suite against this server, and against one with the suite's own tools added."""
+    suites = {version: installed(version, folder.resolve()) for version in (OLD, NEW)}
+    with tempfile.TemporaryDirectory() as under, serving(Path(under)) as addresses:
+        if only:
+            sys.exit(run_some(suites, addresses, only))
+        ran, refused = run_all(suites, addresses)
+    listings = {version: suite.listing() for version, suite in suites.items()}
+    wrong = [*refused, *troubles(listings, ran)]
+    show_all(ran, wrong)
+    if write is not None and not wrong:
+        found = report(listings, ran, datetime.now(UTC).date().isoformat())
+        write.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+    sys.exit(bool(wrong))
 
 
-def tell(outcome: Outcome) -> Outcome:
-    """Show one line for a scenario, and what is wrong with it."""
-    scenario = outcome.scenario
-    counts = f"{len(outcome.passed):3} passed {len(outcome.failed):2} failed {len(outcome.warned):2} warnings"
-    click.echo(f"{scenario.target:8} {scenario.revision or '-':11} {scenario.name:46}{counts}")
-    for trouble in outcome.troubles:
-        click.echo(f"    {trouble}")
-    return outcome
+def run_all(suites: Mapping[str, Suite], addresses: Addresses) -> tuple[list[Ran], list[str]]:
+    """Every leg against the real app and the fixture, and what needs an event store. What the suite itself refuses.
+
+    The real app is asked everything, too: what it answers by chance must not be taken for the fixture's alone.
+    """
+    ran: list[Ran] = []
+    refused: list[str] = []
+    for leg in LEGS:
+        for place in ("real", "fixture"):
+            found, code = suites[leg.suite].run(addresses[place], leg.asked, leg.revision, place)
+            ran += found
+            if code and place == "fixture":
+                refused.append(f"{leg.suite} {leg.revision} does not pass the fixture: exit code {code}")
+    for name in sorted(EVENTS):
+        found, _ = suites[NEW].run(addresses["events"], one(name, OLDER), OLDER, "events")
+        ran += found
+    return ran, refused
 
 
-def installed(folder: Path) -> Sequence[str]:
-    """The command that starts the suite, once npm has brought it."""
-    wanted = [f"{SUITE}@{VERSION}", *([] if has_node() else [NODE])]
-    package = folder / "node_modules" / SUITE
-    if not is_installed(package) or (not has_node() and not (folder / "node_modules" / "node").exists()):
-        quiet = ("--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
-        folder.mkdir(parents=True, exist_ok=True)
-        npm = shutil.which("npm")
-        if npm is None:
-            raise click.ClickException("npm was not found; install Node.js 20 or newer, then run this again")
-        subprocess.run([npm, "install", "--prefix", str(folder), *quiet, *wanted], check=True)
-    node = "node" if has_node() else str(folder / "node_modules" / "node" / "bin" / "node")
-    return [node, str(package / "dist" / "index.js")]
+def run_some(suites: Mapping[str, Suite], addresses: Addresses, only: str) -> int:
+    """Scenarios one by one, where they belong. The exit code."""
+    failed = 0
+    for version, suite in suites.items():
+        for name, revisions in suite.listing()["Server"].items():
+            place = place_of(name)
+            if only not in name or place is None or why_not(version, name) is not None:
+                continue
+            for revision in [each for each in revisions if each in ("extension", *(leg.revision for leg in LEGS))]:
+                found, _ = suite.run(addresses[place], one(name, revision), revision, place)
+                failed += sum(not show(each) for each in found)
+    return 1 if failed else 0
 
 
-def is_installed(package: Path) -> bool:
-    """Whether the suite is there, in the version that is wanted."""
-    facts = package / "package.json"
-    return facts.exists() and json.loads(facts.read_text())["version"] == VERSION
+def one(name: str, revision: str) -> Sequence[str]:
+    """How the suite is asked for one scenario. Those of extensions have no revision."""
+    return ["--scenario", name, *([] if revision == "extension" else ["--spec-version", revision])]
 
 
-def has_node() -> bool:
-    """Whether the machine's own Node.js can run the suite."""
-    if (node := shutil.which("node")) is None:
-        return False
-    said = subprocess.run([node, "--version"], check=True, capture_output=True, text=True).stdout
-    found = re.match(r"v(\d+)", said)
-    return found is not None and int(found.group(1)) >= OLDEST_NODE
+def show(ran: Ran) -> bool:
+    """A line for a scenario, and what did not pass. Whether everything did."""
+    summary = Summary.of(ran)
+    click.echo(f"{ran.suite:16}{ran.revision:12}{ran.place:9}{ran.name:46}{len(summary.passed):3} passed")
+    for each in sorted(summary.wrong):
+        click.echo(f"    {each} did not pass")
+    return summary.is_clean
 
 
-@contextmanager
-def serving(place: Path, module: str, *arguments: str) -> Generator[str]:
-    """The address of a server in a process of its own, which keeps its state in a folder nobody else has."""
-    port = free_port()
-    command = [sys.executable, "-m", module, *arguments, str(port)]
-    process = subprocess.Popen(command, env=environment(place), stderr=subprocess.DEVNULL)
-    try:
-        require_answer(process, port, module)
-        yield f"http://127.0.0.1:{port}/mcp"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def environment(place: Path) -> Mapping[str, str]:
-    """What a server of ours is started with: no keys, and folders of its own."""
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG", "SYSTEMROOT") if name in os.environ}
-    folders = {"KEYFRAME_STATE_DIR": str(place / "state"), "KEYFRAME_OUTPUT_DIR": str(place / "out")}
-    return kept | folders | {"HOME": str(place)}
-
-
-def require_answer(process: subprocess.Popen[bytes], port: int, name: str) -> None:
-    """Return once a server listens. Raises `ClickException` if it ends, or takes too long."""
-    until = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < until:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise click.ClickException(f"{name} did not start")
-
-
-def run(command: Sequence[str], address: str, scenario: Scenario, place: Path) -> Outcome:
-    """Run a scenario and read what the suite wrote down. It ends with 1 where a check failed; the file says which."""
-    revision = [] if scenario.revision is None else ["--spec-version", scenario.revision]
-    with tempfile.TemporaryDirectory(dir=place) as into:
-        asked = [*command, "server", "--url", address, "--scenario", scenario.name, *revision, "-o", into]
-        try:
-            said = subprocess.run(asked, check=False, capture_output=True, text=True, timeout=SECONDS)
-        except subprocess.TimeoutExpired:
-            return Outcome(scenario, [], [f"no end within {SECONDS} s"], [])
-        written = list(Path(into).glob("*/checks.json"))
-        if not written:
-            return Outcome(scenario, [], [f"the suite broke: {(said.stdout + said.stderr)[-400:]}"], [])
-        checks = [(each["id"], each["status"]) for each in json.loads(written[0].read_text())]
-    by = {status: [name for name, ended in checks if ended == status] for status in ("SUCCESS", "FAILURE", "WARNING")}
-    return Outcome(scenario, by["SUCCESS"], by["FAILURE"], by["WARNING"])
+def show_all(ran: Sequence[Ran], wrong: Sequence[str]) -> None:
+    """A line for every run, and everything that is not as it should be."""
+    for each in run_rows(ran):
+        click.echo("{suite:16}{revision:12}{app:9}{scenarios:3} scenarios {checks:4} checks passed".format(**each))
+    click.echo(f"{sum(map(counts, ran))} scenarios ran where they belong.")
+    for each in wrong:
+        click.echo(f"    {each}")
 
 
 if __name__ == "__main__":

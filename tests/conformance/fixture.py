@@ -1,168 +1,268 @@
-"""The server the suite's task scenarios want: their tools, answered through our Tasks extension.
+"""`python -m conformance.fixture PORT`: the real server and its HTTP app, with what the suite's scenarios name added.
 
-The jobs are pretended; the handles, the methods, the refusals and the notifications are the ones that are shipped.
+The tools, prompts, resources, extensions and middleware people use are all there. With `--events` it also keeps what
+was sent on streams of the older era, as the real app does not.
 """
 
 from __future__ import annotations
 
-import secrets
-import socket
+import os
 import sys
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import anyio
-import uvicorn
-from anyio.abc import TaskGroup
 from mcp import MCPError
 from mcp.server import MCPServer
+from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context, require_client_extension
-from mcp.types import INTERNAL_ERROR, MISSING_REQUIRED_CLIENT_CAPABILITY, CallToolResult, ErrorData, TextContent
+from mcp.server.mcpserver.prompts.base import Prompt, UserMessage
+from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
+from mcp.types import (
+    INTERNAL_ERROR,
+    CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    EmptyResult,
+    GetPromptRequestParams,
+    InputRequiredResult,
+    JSONRPCMessage,
+    PromptReference,
+    SetLevelRequestParams,
+    SubscribeRequestParams,
+    UnsubscribeRequestParams,
+)
 
-from keyframe_mcp.engine.bulletin import Bulletin
-from keyframe_mcp.errors import UnknownTask
-from keyframe_mcp.server.protocol_tasks import TASKS, TasksExtension
-from keyframe_mcp.server.task_notices import TaskNotices
-from keyframe_mcp.server.task_states import TaskState
-from keyframe_mcp.server.task_watches import TaskWatches
+from conformance.content import add_content, embedded, picture
+from conformance.jobs import Job, Jobs, Questions, said
+from conformance.questions import Answer, add_questions, asking, form, who, written
+from keyframe_mcp.app import Application, open_application
+from keyframe_mcp.engine import Caller
+from keyframe_mcp.server import SLOW_TOOLS, build_server
+from keyframe_mcp.server.beneath import lowlevel
+from keyframe_mcp.server.completions import completion
+from keyframe_mcp.server.http import Site, access_of, listen, serve_http
+from keyframe_mcp.server.protocol_tasks import TASKS
+from keyframe_mcp.server.task_states import EngineTasks
+from keyframe_mcp.settings import read_settings
 
-SLOW_TOOLS = ("slow_compute", "failing_job", "protocol_error_job")
-POLL_SECONDS = 0.2
+SLOW = (
+    "slow_compute",
+    "failing_job",
+    "protocol_error_job",
+    "confirm_delete",
+    "multi_input",
+    "test_tool_with_task",
+)
+RETRY_MILLISECONDS = 100
 
-Work = Callable[[], Awaitable[CallToolResult]]
-
-
-@dataclass
-class Job:
-    """A job and what it takes to stop it."""
-
-    state: TaskState
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-
-
-@dataclass
-class Jobs:
-    """Jobs in memory; what the engine is to the real server."""
-
-    tasks: TaskGroup
-    jobs: dict[str, Job] = field(default_factory=dict[str, Job])
-    bulletin: Bulletin = field(default_factory=Bulletin)
-
-    def start(self, work: Work) -> CallToolResult:
-        """The answer of a tool whose work has begun. It names the job, as our generate tools do."""
-        task_id, now = secrets.token_urlsafe(24), time.time()
-        self.jobs[task_id] = Job(TaskState(task_id, "working", "At work.", now, now, POLL_SECONDS))
-        self.tasks.start_soon(self._run, task_id, work)
-        return CallToolResult(content=said("started").content, structured_content={"task_id": task_id})
-
-    async def get(self, task_id: str) -> TaskState:
-        """See `TaskSource.get`."""
-        if task_id not in self.jobs:
-            raise UnknownTask(f"there is no task {task_id!r}")
-        return self.jobs[task_id].state
-
-    async def find(self, task_id: str) -> TaskState | None:
-        """See `TaskSource.find`."""
-        return self.jobs[task_id].state if task_id in self.jobs else None
-
-    async def cancel(self, task_id: str) -> None:
-        """See `TaskSource.cancel`."""
-        if (await self.get(task_id)).status == "working":
-            self.jobs[task_id].scope.cancel()
-            self._become(task_id, status="cancelled", message="Stopped as asked.")
-
-    async def follow(self, task_ids: Sequence[str]) -> AsyncGenerator[Sequence[TaskState]]:
-        """See `TaskSource.follow`."""
-        with self.bulletin.listening(task_ids) as listener:
-            while True:
-                states = [await self.get(each) for each in task_ids]
-                yield states
-                if all(state.status != "working" for state in states):
-                    return
-                await listener.wait(1)
-
-    async def _run(self, task_id: str, work: Work) -> None:
-        with self.jobs[task_id].scope:
-            try:
-                self._become(task_id, status="completed", message="Done.", result=await work())
-            except MCPError as error:
-                failed = ErrorData(code=error.code, message=str(error))
-                self._become(task_id, status="failed", message=str(error), error=failed)
-
-    def _become(self, task_id: str, **changes: object) -> None:
-        job = self.jobs[task_id]
-        job.state = replace(job.state, updated_at=time.time(), **changes)
-        self.bulletin.ring(task_id)
+Asked = ServerRequestContext[Any, Any]
 
 
-def said(text: str, *, is_error: bool = False) -> CallToolResult:
-    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=is_error)
+def build_fixture(application: Application, owner: str) -> MCPServer:
+    """The server people use over HTTP, and beside its own what the scenarios name."""
+    caller = Caller(owner=owner, may_name_files=False)
+    jobs = Jobs(application.tasks, EngineTasks(application.engine, caller))
+    server = build_server(application, caller, jobs, (*SLOW_TOOLS, *SLOW))
+    server.middleware.append(Questions(jobs))
+    add_content(server)
+    add_questions(server)
+    add_jobs(server, jobs)
+    add_prompts(server)
+    add_older_methods(server)
+    return server
 
 
-def build_fixture(jobs: Jobs) -> MCPServer:
-    """The tools the scenarios name."""
-    server = MCPServer(
-        "keyframe-mcp-fixture",
-        version="1",
-        extensions=[TasksExtension(jobs, SLOW_TOOLS)],
-        middleware=[TaskNotices(TaskWatches(jobs, jobs.tasks))],
-        log_level="ERROR",
-    )
+def add_jobs(server: MCPServer, jobs: Jobs) -> None:
+    """Serve the tools of the task scenarios."""
 
-    @server.tool()
-    async def greet(name: str) -> str:
+    async def greet(name: str) -> CallToolResult:
         """Answers at once."""
-        return f"Hello, {name}!"
+        return said(f"Hello, {name}!")
 
-    @server.tool()
     async def slow_compute(seconds: float = 1, label: str = "") -> CallToolResult:
         """Takes as long as it is told."""
 
-        async def work() -> CallToolResult:
+        async def work(_: Job) -> CallToolResult:
             await anyio.sleep(seconds)
             return said(f"done {label}")
 
         return jobs.start(work)
 
-    @server.tool()
     async def failing_job(context: Context) -> CallToolResult:
         """Ends with a tool's own error, and is for clients with tasks alone."""
         require_client_extension(context.request_context, TASKS)
 
-        async def work() -> CallToolResult:
+        async def work(_: Job) -> CallToolResult:
             return said("boom", is_error=True)
 
         return jobs.start(work)
 
-    @server.tool()
     async def protocol_error_job() -> CallToolResult:
         """Ends with an error of the protocol."""
 
-        async def work() -> CallToolResult:
+        async def work(_: Job) -> CallToolResult:
             raise MCPError(INTERNAL_ERROR, "exploded")
 
         return jobs.start(work)
 
-    @server.tool()
-    async def test_missing_capability(context: Context) -> CallToolResult:
-        """Needs something of its client, as none of our tools does."""
-        capabilities = context.request_context.session.client_capabilities
-        if capabilities is None or capabilities.sampling is None:
-            data = {"requiredCapabilities": {"sampling": {}}}
-            raise MCPError(MISSING_REQUIRED_CLIENT_CAPABILITY, "this tool needs sampling", data)
-        return said("the client samples")
+    async def confirm_delete(filename: str) -> CallToolResult:
+        """Asks in the middle of its work."""
 
+        async def work(job: Job) -> CallToolResult:
+            answers = await job.ask(confirm=form(f"Delete {filename}?", confirm={"type": "boolean"}))
+            return said(f"{filename}: {answers['confirm']['action']}")
+
+        return jobs.start(work)
+
+    async def multi_input() -> CallToolResult:
+        """Asks two things at once, which may be answered one by one."""
+
+        async def work(job: Job) -> CallToolResult:
+            return said(f"answered: {sorted(await job.ask(first=who(), second=who()))}")
+
+        return jobs.start(work)
+
+    async def test_tool_with_task(context: Context) -> Answer:
+        """Asks by its result first; with the answer, its work begins."""
+        require_client_extension(context.request_context, TASKS)
+        name = written(context, "user_name", "name")
+
+        async def work(_: Job) -> CallToolResult:
+            return said(f"done for {name}")
+
+        return asking(user_name=who()) if name is None else jobs.start(work)
+
+    tools = greet, slow_compute, failing_job, protocol_error_job, confirm_delete, multi_input, test_tool_with_task
+    for tool in tools:
+        server.add_tool(tool, structured_output=False)
+
+
+async def simple_prompt() -> list[UserMessage]:
+    """Takes nothing."""
+    return [UserMessage("a prompt")]
+
+
+async def prompt_with_arguments(arg1: str, arg2: str) -> list[UserMessage]:
+    """Takes two words."""
+    return [UserMessage(f"first {arg1}, then {arg2}")]
+
+
+async def prompt_with_embedded_resource(resourceUri: str) -> list[UserMessage]:  # noqa: N803 - the suite's word
+    """Shows a resource."""
+    return [UserMessage(embedded(resourceUri)), UserMessage("What does it say?")]
+
+
+async def prompt_with_image() -> list[UserMessage]:
+    """Shows a picture."""
+    return [UserMessage(picture()), UserMessage("What is it?")]
+
+
+async def input_required_result_prompt(context: Context) -> list[UserMessage] | InputRequiredResult:
+    """Asks a person before it says anything."""
+    words = written(context, "user_context", "context")
+    question = form("What is it for?", context={"type": "string"})
+    return asking(user_context=question) if words is None else [UserMessage(f"It is for {words}.")]
+
+
+PROMPTS = (
+    simple_prompt,
+    prompt_with_arguments,
+    prompt_with_embedded_resource,
+    prompt_with_image,
+    input_required_result_prompt,
+)
+PROMPT_NAMES = frozenset(f"test_{each.__name__}" for each in PROMPTS)
+
+
+def add_prompts(server: MCPServer) -> None:
+    """Serve the prompts, and completions for them. Any other is our own server's."""
+    for prompt in PROMPTS:
+        server.add_prompt(Prompt.from_function(prompt, name=f"test_{prompt.__name__}"))
+    ours_get, ours_complete = before(server, "prompts/get"), before(server, "completion/complete")
+
+    async def get(context: Asked, asked: GetPromptRequestParams) -> HandlerResult:
+        if asked.name in PROMPT_NAMES:
+            return await server._handle_get_prompt(context, asked)
+        return await ours_get(context, asked)
+
+    async def complete(context: Asked, asked: CompleteRequestParams) -> HandlerResult:
+        if isinstance(asked.ref, PromptReference) and asked.ref.name in PROMPT_NAMES:
+            return CompleteResult(completion=completion(("paris", "parchment"), asked.argument.value))
+        return await ours_complete(context, asked)
+
+    lowlevel(server).add_request_handler("prompts/get", GetPromptRequestParams, get)
+    lowlevel(server).add_request_handler("completion/complete", CompleteRequestParams, complete)
+
+
+def add_older_methods(server: MCPServer) -> None:
+    """Serve what clients of 2025-11-25 ask for: log levels, and word of resources that are not ours."""
+    ours_subscribe, ours_unsubscribe = before(server, "resources/subscribe"), before(server, "resources/unsubscribe")
+
+    async def set_level(_: Asked, __: SetLevelRequestParams) -> EmptyResult:
+        return EmptyResult()
+
+    async def subscribe(context: Asked, asked: SubscribeRequestParams) -> HandlerResult:
+        return EmptyResult() if asked.uri.startswith("test:") else await ours_subscribe(context, asked)
+
+    async def unsubscribe(context: Asked, asked: UnsubscribeRequestParams) -> HandlerResult:
+        return EmptyResult() if asked.uri.startswith("test:") else await ours_unsubscribe(context, asked)
+
+    beneath = lowlevel(server)
+    beneath.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)
+    beneath.add_request_handler("resources/subscribe", SubscribeRequestParams, subscribe)
+    beneath.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, unsubscribe)
+
+
+def before(server: MCPServer, method: str) -> Any:
+    """What answers a method until something else does."""
+    found = lowlevel(server).get_request_handler(method)
+    assert found is not None, f"our server does not answer {method}"
+    return found.handler
+
+
+@dataclass
+class Events(EventStore):
+    """What was sent on streams of the older era, for clients that come back."""
+
+    sent: list[tuple[str, JSONRPCMessage | None]] = field(default_factory=list[tuple[str, JSONRPCMessage | None]])
+
+    async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
+        """Keep a message. The id of it."""
+        self.sent.append((stream_id, message))
+        return str(len(self.sent))
+
+    async def replay_events_after(self, last_event_id: str, send_callback: EventCallback) -> str | None:
+        """Send again what the same stream had after this."""
+        last = int(last_event_id)
+        stream_id = self.sent[last - 1][0]
+        for number, (stream, message) in enumerate(self.sent[last:], start=last + 1):
+            if stream == stream_id and message is not None:
+                await send_callback(EventMessage(message, str(number)))
+        return stream_id
+
+
+def build_remembering(application: Application, owner: str) -> MCPServer:
+    """The same, which keeps what it sent."""
+    server = build_fixture(application, owner)
+    kept = partial(server.streamable_http_app, event_store=Events(), retry_interval=RETRY_MILLISECONDS)
+    server.streamable_http_app = kept  # pyright: ignore[reportAttributeAccessIssue] - the app is made elsewhere
     return server
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, environment: Mapping[str, str], options: Collection[str]) -> None:
     """Serve on a loopback port until the process is ended."""
-    with socket.create_server(("127.0.0.1", port)) as listening:
-        async with anyio.create_task_group() as tasks:
-            app = build_fixture(Jobs(tasks)).streamable_http_app()
-            await uvicorn.Server(uvicorn.Config(app, log_level="error")).serve(sockets=[listening])
+    home, host = Path(environment["HOME"]), "127.0.0.1"
+    settings = read_settings(environment, home, home)
+    build = build_remembering if "--events" in options else build_fixture
+    with listen(host, port) as listening:
+        async with open_application(settings, home) as application:
+            site = Site(application, access_of(settings, host, port), ["http"], partial(build, application))
+            await serve_http(site, listening, application)
 
 
 if __name__ == "__main__":
-    anyio.run(serve, int(sys.argv[1]))
+    anyio.run(serve, int(sys.argv[1]), os.environ, sys.argv[2:])

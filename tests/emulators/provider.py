@@ -12,11 +12,12 @@ threads, and nothing to wait for at the end. A blocking client reaches it from a
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, ClassVar, Self, cast
 from urllib.parse import quote
 from uuid import uuid4
@@ -32,6 +33,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from emulators import films, results
+from emulators.callbacks import Calls, Sign, by_replicate
 from emulators.faults import Answer, Fault
 from emulators.jobs import Asked, Fate, Job, Pace, Part, Stage, Stored, Uploaded
 
@@ -69,6 +71,9 @@ class Emulator(ABC):
     open_kinds: ClassVar[frozenset[str]] = frozenset({"download"})
     """The kinds of call that need no key."""
 
+    signs: ClassVar[Sign] = staticmethod(by_replicate)
+    """How it signs its own calls, where it makes any."""
+
     result_seconds: float = 3600
     """How long a result can be downloaded after its job ended."""
     upload_seconds: float = 24 * 3600
@@ -94,6 +99,11 @@ class Emulator(ABC):
         self.film = results.mp4()
         """What jobs make."""
         self.by_hand = by_hand
+        self.calls = Calls(type(self).signs, clock, f"whsec_{base64.b64encode(uuid4().bytes + uuid4().bytes).decode()}")
+        """What it calls its customers about, where it does."""
+        self.calls_by_itself = True
+        """Whether it calls as soon as a job begins and ends. Without, a test says when: `call_back`."""
+        self._calling: set[asyncio.Task[object]] = set()
         self._observer = observer
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._fates: deque[Fate] = deque()
@@ -134,7 +144,29 @@ class Emulator(ABC):
                 await self._news.wait()
         return self.asked(kind)[times - 1]
 
+    async def call_back(self, job: Job, *, call_id: str | None = None) -> int:
+        """Call a job's customer about it as it is now, and again until it is heard. The last answer."""
+        assert job.webhook is not None
+        return await self.calls.make(self.calls.call(job.webhook, self.told(job), call_id))
+
+    async def _follow(self, job: Job) -> None:
+        """Call when a job ends: by the clock, or when somebody has looked often enough."""
+        if "start" in job.details.get("events", ()):
+            await self.call_back(job)
+        while self.look(job, counts=False) is not Stage.OVER:
+            await asyncio.sleep(0.02)
+        await self.call_back(job)
+
+    def _call_later(self, calling: Coroutine[object, object, object]) -> None:
+        task = asyncio.ensure_future(calling)
+        self._calling.add(task)
+        task.add_done_callback(self._calling.discard)
+
     # What each provider has of its own
+
+    def told(self, job: Job) -> dict[str, Any]:
+        """What a call says of a job, where the provider calls."""
+        raise NotImplementedError
 
     @abstractmethod
     def routes(self) -> list[BaseRoute]:
@@ -193,6 +225,8 @@ class Emulator(ABC):
         fate = self._fates.popleft() if self._fates else Fate()
         job = Job(self.new_id(), model, dict(inputs), self.clock(), self.pace, fate, webhook, details)
         self.jobs.append(job)
+        if webhook is not None and webhook.startswith(f"http://{HOST}:") and self.calls_by_itself:
+            self._call_later(self._follow(job))
         return job
 
     def job(self, job_id: object) -> Job | None:
@@ -291,6 +325,8 @@ class Emulator(ABC):
 
     async def __aexit__(self, *_: object) -> None:
         """Stop listening and drop every connection, also those that hang."""
+        for each in self._calling:
+            each.cancel()
         server = cast("asyncio.Server", self._server)
         server.close()
         self.release()

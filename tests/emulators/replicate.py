@@ -76,6 +76,7 @@ class Replicate(Emulator):
             self.route("POST", f"{self.prefix}/predictions/{{job_id}}/cancel", "cancel", self.cancel),
             self.route("GET", f"{model}/versions/{{version}}", "version", self.version),
             self.route("GET", f"{self.prefix}/account", "account", self.account),
+            self.route("GET", f"{self.prefix}/webhooks/default/secret", "secret", self.tell_secret),
             *self.store.routes(),
         ]
 
@@ -119,7 +120,8 @@ class Replicate(Emulator):
             if found:
                 raise invalid(found)
         wait, lasts = preferred(asked), lifetime(asked)
-        job = self.record(model, cast("dict[str, Any]", inputs), webhook_in(body), version=version)
+        webhook, events = webhook_in(body), events_in(body)
+        job = self.record(model, cast("dict[str, Any]", inputs), webhook, version=version, events=events)
         if lasts is not None:
             job.details["deadline"] = job.created_at + lasts
         return self.waited(job, wait) if wait is not None else Answer(self.created_status, self.shown(job)).response()
@@ -174,6 +176,12 @@ class Replicate(Emulator):
 
     async def account(self, request: Request, asked: Asked) -> Response:
         return Answer(200, {"type": "user", "username": "emulated", "name": "Emulated", "github_url": ""}).response()
+
+    async def tell_secret(self, request: Request, asked: Asked) -> Response:
+        return Answer(200, {"key": self.calls.secret}).response()
+
+    def told(self, job: Job) -> dict[str, Any]:
+        return self.shown(job)
 
     # A prediction
 
@@ -364,13 +372,18 @@ def lifetime(asked: Asked) -> float | None:
 
 
 def webhook_in(body: dict[str, Any]) -> str | None:
-    """Where the caller wants to be told. HTTPS only."""
+    """Where the caller wants to be told. HTTPS only; and this machine, which is ours to allow."""
     webhook = body.get("webhook")
-    if webhook is not None and not str(webhook).startswith("https://"):
+    if webhook is not None and not str(webhook).startswith(("https://", "http://127.0.0.1:")):
         raise invalid([{"type": "format", "field": "webhook", "description": "Does not match format 'https-uri'"}])
     if not EVENTS.issuperset(body.get("webhook_events_filter", ())):
         raise invalid([{"type": "enum", "field": "webhook_events_filter", "description": "Unknown event"}])
     return webhook
+
+
+def events_in(body: dict[str, Any]) -> tuple[str, ...]:
+    """What the caller wants to be told of: everything, unless it says."""
+    return tuple(body.get("webhook_events_filter", EVENTS))
 
 
 def within(job: Job, asked: Asked) -> bool:

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from emulators import results
+from emulators.callbacks import by_wavespeed
 from emulators.faults import Answer
 from emulators.fields import is_integer, is_url, problems
 from emulators.jobs import Asked, Fate, Job, Part, Stage, moment
@@ -39,6 +40,7 @@ class WaveSpeed(Emulator):
     """WaveSpeed AI. Switches: `outputs_as`, `is_flagged`, `nanoseconds`, `sync_times_out`, `balance`, `old_delete`."""
 
     name = "wavespeed"
+    signs = staticmethod(by_wavespeed)
     open_kinds = frozenset({"download", "put"})
     result_seconds = KEPT_SECONDS
     upload_seconds = KEPT_SECONDS
@@ -64,6 +66,7 @@ class WaveSpeed(Emulator):
             self.route("POST", f"{version}/predictions", "list", self.history),
             self.route("POST", f"{version}/predictions/delete", "delete", self.delete),
             self.route("GET", f"{version}/balance", "balance", self.tell_balance),
+            self.route("GET", f"{version}/webhook/secret", "secret", self.tell_secret),
             self.route("GET", f"{version}/models", "models", self.models),
             self.route("POST", f"{version}/model/price", "quote", self.quote),
             self.route("POST", f"{version}/model/pricing", "quote", self.quote_as_before),
@@ -191,6 +194,13 @@ class WaveSpeed(Emulator):
 
     async def tell_balance(self, request: Request, asked: Asked) -> Response:
         return success({"balance": self.balance})
+
+    async def tell_secret(self, request: Request, asked: Asked) -> Response:
+        return success({"secret": self.calls.secret})
+
+    def told(self, job: Job) -> dict[str, Any]:
+        """The prediction without its envelope, and the inputs."""
+        return {**self.prediction(job), "input": job.inputs}
 
     async def models(self, request: Request, asked: Asked) -> Response:
         return success([*listed(self.url), *([newcomer(self.url)] if self.by_hand else [])])

@@ -21,6 +21,8 @@ class Job:
     wire: Mapping[str, Any]
     version: str | None = None
     """The exact version of the model, for providers that are asked by version."""
+    callback: str | None = field(default=None, repr=False)
+    """The address to be called when it has ended, for providers that call. It is signed: whoever has it may use it."""
     not_after: float = math.inf
     """When it is too late to begin sending it, in seconds since the epoch: others may have taken the task up then."""
     not_after_ticks: float = math.inf

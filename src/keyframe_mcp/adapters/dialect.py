@@ -14,6 +14,7 @@ from typing import Any, ClassVar, cast
 
 from keyframe_mcp.adapters.base import Accepted, Job, Report
 from keyframe_mcp.adapters.recents import Recent
+from keyframe_mcp.adapters.webhooks import Called, Signed
 from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.catalog.wires import Step, steps
 from keyframe_mcp.errors import GenerationFailed, ProviderError
@@ -167,6 +168,22 @@ class Dialect(ABC):
 
     def read_recent(self, reply: Reply) -> Sequence[Recent]:
         """The newest jobs."""
+        raise NotImplementedError
+
+    def webhook_key_call(self) -> Call | None:
+        """How to ask for what the provider signs its own calls with, where it makes any."""
+        return None
+
+    def read_webhook_key(self, reply: Reply) -> bytes:
+        """The key for those signatures. Raises `ValueError` for one that is none."""
+        raise NotImplementedError
+
+    def is_signed(self, call: Signed, key: bytes) -> bool:
+        """Whether one of a call's signatures is the provider's."""
+        raise NotImplementedError
+
+    def read_called(self, body: bytes) -> Called:
+        """What a call says. Raises `ValidationError` for a shape nobody expects."""
         raise NotImplementedError
 
     def inputs(self, job: Job) -> Mapping[str, Any]:

@@ -10,9 +10,12 @@ import base64
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -22,10 +25,12 @@ from keyframe_mcp.adapters.access import Access
 from keyframe_mcp.adapters.base import Accepted, Found, Job, Outgoing, Report, Sent
 from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Reply, Upload, header_values
 from keyframe_mcp.adapters.quotation import Quotation
-from keyframe_mcp.adapters.recents import found
+from keyframe_mcp.adapters.recents import found, may_be
 from keyframe_mcp.adapters.refusals import REDIRECTS, Refusals, uncertain
 from keyframe_mcp.adapters.reports import Reports, within
+from keyframe_mcp.adapters.routes import route_of
 from keyframe_mcp.adapters.spool import Spool
+from keyframe_mcp.adapters.webhooks import NOTHING, Called, Signed
 from keyframe_mcp.errors import (
     KeyframeError,
     ProviderError,
@@ -35,6 +40,7 @@ from keyframe_mcp.errors import (
     UnexpectedReply,
 )
 from keyframe_mcp.task import Picture
+from keyframe_mcp.telemetry import QUIET, Told
 
 if TYPE_CHECKING:
     import httpx
@@ -44,6 +50,9 @@ if TYPE_CHECKING:
 __all__ = ["Access", "HttpAdapter"]
 
 T = TypeVar("T")
+Requesting = Callable[[str, str, str], AbstractContextManager[Told]]
+"""Hears of each request: its method, its route and its host, and how it was answered."""
+
 log = logging.getLogger(__name__)
 
 QUOTE_SECONDS = 5
@@ -60,7 +69,10 @@ class Listing(BaseModel):
 
 
 class HttpAdapter:
-    """One provider. `spool` is where bytes go that came inside an answer; `transport` is the network, for tests."""
+    """One provider. `spool` is where bytes go that came inside an answer; `transport` is the network, for tests.
+
+    `requesting` hears of every request.
+    """
 
     idempotent = False
     poll_seconds = 5.0  # a remote job's looks are planned by how long its model takes
@@ -72,6 +84,8 @@ class HttpAdapter:
         spool: Path,
         clock: Callable[[], float] = time.time,
         transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        requesting: Requesting | None = None,
     ) -> None:
         quotation = Quotation(dialect.provider.name, access.key)
         self._dialect = dialect
@@ -82,6 +96,8 @@ class HttpAdapter:
         self._spool = Spool(spool)
         self._clock = clock
         self._transport = transport
+        self._requesting = requesting or partial(QUIET.requesting, dialect.provider.name)
+        self._host = urlsplit(access.base_url).hostname or ""
         self._opened: Connection | None = None
 
     @property
@@ -137,7 +153,9 @@ class HttpAdapter:
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing was sent
             raise self._unsent(error) from None
         try:
-            reply = await connection.pay(call, Fence(job.not_after, self._clock, job.not_after_ticks))
+            with self._heard(call, model=job.model) as told:
+                reply = await connection.pay(call, Fence(job.not_after, self._clock, job.not_after_ticks))
+                told.answered(reply.status)
         except NotBuilt as error:
             raise self._unsent(error) from None
         except NotSent as error:
@@ -163,7 +181,7 @@ class HttpAdapter:
         call = self._dialect.cancel_call(remote_id) if self._provider.cancel else None
         if call is None:
             return False
-        reply = await self._reply(call)  # whatever a yes says; some say it with nothing
+        reply = await self._reply(call, remote_id)  # whatever a yes says; some say it with nothing
         if complaint := self._complaint(reply):
             raise self._refusals.refusal(complaint, reply, self._clock())
         return True
@@ -204,6 +222,40 @@ class HttpAdapter:
         except ProviderError as error:
             log.info("%s answers again: %s", self._provider.name, error)
 
+    @property
+    def calls_back(self) -> bool:
+        """See `CallsBack.calls_back`."""
+        return self._provider.webhooks and self._dialect.webhook_key_call() is not None
+
+    async def webhook_key(self) -> bytes:
+        """See `CallsBack.webhook_key`. Nothing of the answer is quoted, whatever is wrong with it."""
+        call = self._dialect.webhook_key_call()
+        if call is None:
+            raise ProviderRefused(f"{self._provider.name} makes no calls")
+        reply = await self._reply(call)
+        if reply.status < 300:
+            with suppress(*UNREADABLE):
+                return self._dialect.read_webhook_key(reply)
+        where = self._refusals.where
+        raise UnexpectedReply(f"{where} does not tell the secret it signs its calls with (HTTP {reply.status})")
+
+    def is_signed(self, call: Signed, key: bytes) -> bool:
+        """See `CallsBack.is_signed`."""
+        return self._dialect.is_signed(call, key)
+
+    def read_called(self, body: bytes) -> Called:
+        """See `CallsBack.read_called`."""
+        try:
+            called = self._dialect.read_called(body)
+        except UNREADABLE:
+            return NOTHING
+        is_safe = called.remote_id is not None and not self._refusals.quotation.holds_key(called.remote_id)
+        return called if is_safe else replace(called, remote_id=None)
+
+    def may_be(self, job: Job, called: Called) -> bool:
+        """See `CallsBack.may_be`."""
+        return called.model in (None, job.model) and may_be(self._dialect.inputs(job), called.wire)
+
     async def forget(self, remote_id: str) -> None:
         """Nothing was kept: the result is in the output folder, and the provider cleans up after itself."""
 
@@ -239,18 +291,24 @@ class HttpAdapter:
 
     async def _ask(self, call: Call, parse: Callable[[Reply], T], remote_id: str | None = None) -> T:
         """Send a call that costs nothing, and read the answer."""
-        reply = await self._reply(call)
+        reply = await self._reply(call, remote_id)
         complaint = self._complaint(reply)
         if complaint is not None and complaint.status == 404 and remote_id is not None:
             elsewhere = self._dialect.check_elsewhere(remote_id)
             if elsewhere is not None and elsewhere.path != call.path:
-                reply = await self._reply(elsewhere)
+                reply = await self._reply(elsewhere, remote_id)
                 complaint = self._complaint(reply)
         if complaint is not None:
             raise self._refusals.refusal(complaint, reply, self._clock())
         return self._parse(parse, reply)
 
-    async def _reply(self, call: Call) -> Reply:
+    def _heard(self, call: Call, *, job: str | None = None, model: str | None = None) -> AbstractContextManager[Told]:
+        """While a call is made. Nothing that is in it is told: neither its address, which has ids, nor its body."""
+        route = route_of(call.path, job=job, model=model)
+        log.debug("%s %s of %s", call.method, route, self._host)
+        return self._requesting(call.method, route, self._host)
+
+    async def _reply(self, call: Call, remote_id: str | None = None) -> Reply:
         from keyframe_mcp.adapters.connection import NoAnswer, NotBuilt, NotSent  # noqa: PLC0415 - httpx loads late
 
         try:
@@ -258,7 +316,9 @@ class HttpAdapter:
         except ValueError as error:  # the key does not fit into a header
             raise self._unsent(error) from None
         try:
-            reply = await connection.ask(call)
+            with self._heard(call, job=remote_id) as told:
+                reply = await connection.ask(call)
+                told.answered(reply.status)
         except NotBuilt as error:
             raise self._unsent(error) from None
         except (NotSent, NoAnswer) as error:

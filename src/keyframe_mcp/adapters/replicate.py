@@ -7,6 +7,7 @@ gateway's page; read 2026-11-20.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +22,8 @@ from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Failed, Repl
 from keyframe_mcp.adapters.outputs import outputs_in
 from keyframe_mcp.adapters.recents import Recent
 from keyframe_mcp.adapters.replies import Lenient, Number, RemoteId
+from keyframe_mcp.adapters.webhook_bodies import CalledBody, Secret
+from keyframe_mcp.adapters.webhooks import Called, Signed, digest
 from keyframe_mcp.errors import ResultGone
 from keyframe_mcp.task import Failure, Status
 
@@ -29,6 +32,7 @@ FRAME = re.compile(r"Generating frame (\d{1,9}) of keyframe (\d{1,9})(?!\d)")
 SEED = re.compile(r"Using seed:[ \t]*(\d{1,20})(?!\d)")
 LATEST = 20_000  # characters of a log that tell how far a job is
 FRAMES = 10  # between two keyframes, where the input does not say
+EVENTS = ("start", "completed")
 
 
 RELAY_REFUSALS = MappingProxyType({"model_not_found": 400, "insufficient_user_quota": 402})
@@ -67,6 +71,10 @@ class Recents(BaseModel):
     results: list[Lenient[Listed]]
 
 
+class WebhookSecret(BaseModel):
+    key: Secret
+
+
 class FileUrls(BaseModel):
     get: Annotated[str, Field(min_length=1, max_length=4096)]
 
@@ -100,8 +108,8 @@ class Replicate(Dialect):
     def submit_call(self, job: Job) -> Call:
         if job.version is None:
             path = self._path(f"/models/{quote(job.model)}/predictions")
-            return Call(method="POST", path=path, json={"input": self.inputs(job)})
-        body = {"version": f"{job.model}:{job.version}", "input": self.inputs(job)}
+            return Call(method="POST", path=path, json={"input": self.inputs(job), **called(job)})
+        body = {"version": f"{job.model}:{job.version}", "input": self.inputs(job), **called(job)}
         return Call(method="POST", path=self._path("/predictions"), json=body)
 
     def read_accepted(self, reply: Reply) -> Accepted:
@@ -152,6 +160,19 @@ class Replicate(Dialect):
             if each is not None
         ]
 
+    def webhook_key_call(self) -> Call:
+        return Call(method="GET", path=self._path("/webhooks/default/secret"))
+
+    def read_webhook_key(self, reply: Reply) -> bytes:
+        """The text after the prefix is base64."""
+        return base64.b64decode(WebhookSecret.model_validate(reply.body).key, validate=True)
+
+    def is_signed(self, call: Signed, key: bytes) -> bool:
+        return call.has("v1", base64.b64encode(digest(call, key)).decode())
+
+    def read_called(self, body: bytes) -> Called:
+        return CalledBody.model_validate_json(body).read(self.states)
+
     def probe_call(self) -> Call:
         return self.recent_call() if self.provider.reconcile else super().probe_call()
 
@@ -172,6 +193,11 @@ class Replicate(Dialect):
 
     def _path(self, rest: str) -> str:
         return self.provider.paths.get("prefix", "") + rest
+
+
+def called(job: Job) -> dict[str, Any]:
+    """What asks Replicate to call. At the start too: a job whose submission was never answered is known then."""
+    return {"webhook": job.callback, "webhook_events_filter": list(EVENTS)} if job.callback else {}
 
 
 def relay_code(body: object) -> str:

@@ -17,6 +17,8 @@ from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Failed, Repl
 from keyframe_mcp.adapters.outputs import outputs_in
 from keyframe_mcp.adapters.recents import Recent
 from keyframe_mcp.adapters.replies import Lenient, Number, RemoteId, Whole
+from keyframe_mcp.adapters.webhook_bodies import CalledBody, Secret
+from keyframe_mcp.adapters.webhooks import Called, Signed, digest
 from keyframe_mcp.errors import ContentRejected, GenerationFailed, ProviderError, ProviderRefused
 from keyframe_mcp.task import Failure, Status
 
@@ -100,6 +102,14 @@ class BalanceReply(BaseModel):
     data: Balance
 
 
+class WebhookSecret(BaseModel):
+    secret: Secret
+
+
+class WebhookSecretReply(BaseModel):
+    data: WebhookSecret
+
+
 class Page(BaseModel):
     items: list[Lenient[Listed]]
 
@@ -133,7 +143,8 @@ class WaveSpeed(Dialect):
         return Complaint(status=status, message=self.message(reply.body), is_busy=status == 429)
 
     def submit_call(self, job: Job) -> Call:
-        return Call(method="POST", path=f"/api/v3/{quote(job.model)}", json=self.nested(job.wire))
+        called = f"?webhook={quote(job.callback, safe='')}" if job.callback else ""
+        return Call(method="POST", path=f"/api/v3/{quote(job.model)}{called}", json=self.nested(job.wire))
 
     def read_accepted(self, reply: Reply) -> Accepted:
         submitted = SubmittedReply.model_validate(reply.body).data
@@ -190,6 +201,19 @@ class WaveSpeed(Dialect):
             for each in (data.items if isinstance(data, Page) else data)
             if each is not None
         ]
+
+    def webhook_key_call(self) -> Call:
+        return Call(method="GET", path="/api/v3/webhook/secret")
+
+    def read_webhook_key(self, reply: Reply) -> bytes:
+        """The text after the prefix, as it is. The answer's shape is not documented; this is what its users read."""
+        return WebhookSecretReply.model_validate(reply.body).data.secret.encode()
+
+    def is_signed(self, call: Signed, key: bytes) -> bool:
+        return call.has("v3", digest(call, key).hex())
+
+    def read_called(self, body: bytes) -> Called:
+        return CalledBody.model_validate_json(body).read(self.states)
 
     def models_call(self) -> Call:
         return Call(method="GET", path="/api/v3/models")

@@ -19,6 +19,9 @@ PATHS: Mapping[str, frozenset[str]] = MappingProxyType(
 )
 """The paths of each dialect that can be replaced."""
 
+CALLING = frozenset({"replicate", "wavespeed"})
+"""The dialects in which providers call back."""
+
 OWN_WORDS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "baicai": frozenset({"selected_model"}),
@@ -42,6 +45,8 @@ def problems(provider: Provider) -> Iterator[str]:
     if known is not None and (strange := provider.paths.keys() - known):
         there = ", ".join(sorted(known)) or "none"
         yield f"key 'paths.{min(strange)}': dialect {provider.dialect!r} has no such path; it has {there}"
+    if provider.webhooks and provider.dialect not in CALLING:
+        yield f"key 'webhooks': in dialect {provider.dialect!r} providers make no calls; leave it out"
     for model in provider.models:
         for name in sorted(taken(provider, model)):
             yield f"model {model.id!r}: {name!r} is what the dialect or the call itself sends; leave it out"

@@ -82,6 +82,8 @@ class Provider(Entry):
     """Whether it lists an account's jobs, so that one whose submission was uncertain can be found."""
     paths: dict[str, Path] = Field(default_factory=dict[str, Path])
     """Paths that differ from the dialect's own."""
+    webhooks: bool = False
+    """Whether it calls an address of ours when a job has ended, signed so that it can be told from others."""
     longest_seconds: Seconds | None = None
     """How long it lets a job run. None: not documented."""
     failures_are_free: bool = False

@@ -23,11 +23,13 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "serve": "keyframe_mcp.cli.serve:serve",
         "demo": "keyframe_mcp.cli.demo:demo",
+        "install": "keyframe_mcp.cli.install:install",
         "generate": "keyframe_mcp.cli.generate:generate",
         "regenerate": "keyframe_mcp.cli.regenerate:regenerate",
         "task": "keyframe_mcp.cli.task:task",
         "models": "keyframe_mcp.cli.models:models",
         "doctor": "keyframe_mcp.cli.doctor:doctor",
+        "completion": "keyframe_mcp.cli.completion:completion",
     }
 )
 """Imported when used: a host that starts the server should not wait for the demo's imports."""
@@ -42,9 +44,14 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one."""
-        del ctx
-        return load_command(cmd_name) if cmd_name in COMMANDS else None
+        """Import one, or for a shell that completes a line only its outline."""
+        if cmd_name not in COMMANDS:
+            return None
+        if ctx.resilient_parsing:
+            from keyframe_mcp.cli.outline import outlined  # noqa: PLC0415 - only a shell needs it
+
+            return outlined(cmd_name) or load_command(cmd_name)
+        return load_command(cmd_name)
 
 
 def load_command(name: str) -> click.Command:

@@ -9,7 +9,7 @@ import anyio.to_thread
 
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.adapters import DIALECTS, HTTP_DIALECTS, dialect_of
-from keyframe_mcp.app import http_adapter
+from keyframe_mcp.app.providers import http_adapter
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.catalog.learned import models_of

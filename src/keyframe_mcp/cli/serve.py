@@ -10,8 +10,10 @@ from typing import Literal
 import anyio
 import click
 
+from keyframe_mcp.cli.logs import announce
 from keyframe_mcp.cli.session import ME, session, settings
 from keyframe_mcp.server import build_server
+from keyframe_mcp.settings import LOG_FORMATS
 
 Transports = Literal["stdio", "http", "sse", "all"]
 Network = Literal["http", "sse"]
@@ -42,38 +44,46 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8765
 @click.option(
     "--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(1, 65535), help="The port to listen on."
 )
-def serve(transport: Transports = "stdio", host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> None:
+@click.option(
+    "--log-format", type=click.Choice(LOG_FORMATS), help="How log lines look. Default: KEYFRAME_LOG_FORMAT, or text."
+)
+def serve(
+    transport: Transports = "stdio",
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    log_format: str | None = None,
+) -> None:
     """Serve MCP.
 
     Over http and sse, pictures are named by https URL or task:<id>; paths work over stdio only.
     """
     if transport != "stdio":
-        anyio.run(over_http, transport, host, port)
+        anyio.run(over_http, transport, host, port, log_format)
     elif (host, port) != (DEFAULT_HOST, DEFAULT_PORT):
         raise click.UsageError("--host and --port need --transport http, sse or all")
     else:
-        anyio.run(over_stdio)
+        anyio.run(over_stdio, log_format)
 
 
-async def over_stdio() -> None:
+async def over_stdio(log_format: str | None = None) -> None:
     """Serve the host that started this process."""
     from keyframe_mcp.server.stdio import serve_stdio  # noqa: PLC0415 - each transport imports only its own needs
 
     if sys.stdin.isatty():
         click.echo("Serving MCP on standard input, for a host; see `keyframe-mcp --help` for people.", err=True)
-    async with session(settings()) as application:
+    async with session(settings(log_format)) as application:
         await serve_stdio(build_server(application, ME), application)
 
 
-async def over_http(transport: Transports, host: str, port: int) -> None:
+async def over_http(transport: Transports, host: str, port: int, log_format: str | None = None) -> None:
     """Serve whoever may come in."""
     from keyframe_mcp.server.http import Site, access_of, listen, serve_http  # noqa: PLC0415 - as above
 
-    found = settings()
+    found = settings(log_format)
     access = access_of(found, host, port)
     with listen(host, port) as listening:
         async with session(found) as application:
             chosen = CHOICES[transport]
             where = " and ".join(f"{access.base_url or f'port {port} of {host}'}{PATHS[each]}" for each in chosen)
-            click.echo(f"keyframe-mcp listens on {where}", err=True)
+            announce(f"keyframe-mcp listens on {where}")
             await serve_http(Site(application, access, chosen), listening, application)

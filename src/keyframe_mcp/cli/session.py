@@ -7,8 +7,9 @@ import logging
 import math
 import os
 import sys
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,14 +17,18 @@ import click
 from keyframe_mcp.app import Application, open_application
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.cli import OVER_BUDGET
+from keyframe_mcp.cli.logs import JsonLines, Redaction, TextLines, log_to, log_what_escapes, no_ids, redact, secrets_in
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.engine.doubts import settling
+from keyframe_mcp.engine.ownership import LOCAL
 from keyframe_mcp.errors import BudgetExceeded, by_kind
 from keyframe_mcp.server.views import TaskView, told, warned
 from keyframe_mcp.settings import Settings, read_settings, strangers
+from keyframe_mcp.store.tally import tally
 from keyframe_mcp.task import Output, Status, Task
+from keyframe_mcp.telemetry import QUIET, Observer
 
-ME = Caller(owner="local", may_name_files=True)
+ME = Caller(owner=LOCAL, may_name_files=True)
 EXIT_OF = {Status.SUCCEEDED: 0, Status.FAILED: 1, Status.CANCELLED: 1, Status.UNKNOWN: 4}
 STILL_RUNNING = 5
 SENDING = "waiting for the provider's answer to a job that is being sent; stopping now leaves it in doubt"
@@ -44,20 +49,39 @@ class Seconds(click.FloatRange):
 WAIT = Seconds(0, DAY)
 
 
-def settings() -> Settings:
-    """The settings of this process, and logging on standard error as they say."""
+def settings(log_format: str | None = None) -> Settings:
+    """The settings of this process, and logging on standard error as they say, or in another format."""
     found = read_settings(os.environ, Path.cwd(), Path.home())
-    logging.basicConfig(
-        level=found.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    for name in ("httpx", "httpcore"):  # they log whole URLs, and headers, in which a provider may repeat a key
-        logging.getLogger(name).setLevel(logging.WARNING)
+    redaction = Redaction(secrets_in(os.environ))
+    if (log_format or found.log_format) == "json":
+        log_to(sys.stderr, found.log_level, JsonLines(redaction, current_ids if found.telemetry else no_ids))
+        log_what_escapes()
+    else:
+        log_to(sys.stderr, found.log_level, TextLines(redaction))
     return found
+
+
+def current_ids() -> Mapping[str, str]:
+    """The ids of the present span."""
+    from keyframe_mcp.telemetry.recorder import span_ids  # noqa: PLC0415 - only where there are traces
+
+    return span_ids()
+
+
+def observer_of(found: Settings) -> Observer:
+    """What hears of the work. Raises `InvalidSettings` where telemetry is wanted and cannot be sent."""
+    if not found.telemetry:
+        return QUIET
+    from keyframe_mcp.telemetry import export  # noqa: PLC0415 - the OpenTelemetry SDK costs 0.3 s
+
+    redaction = Redaction(secrets_in(os.environ))
+    return export.start(os.environ, partial(tally, found.database), redaction)
 
 
 def warn_of_strangers(catalog: Catalog) -> None:
     """Point out settings that mean nothing. Which hosts can be set is known once the catalogue is read."""
     keys = [provider.key for provider in catalog.providers.values() if provider.key]
+    redact(value for value in map(os.environ.get, keys) if value)
     for stranger in strangers(os.environ, catalog.providers, keys):
         logging.getLogger(__name__).warning("%s", stranger)
 
@@ -65,7 +89,16 @@ def warn_of_strangers(catalog: Catalog) -> None:
 @asynccontextmanager
 async def session(found: Settings | None = None, *, works: bool = True) -> AsyncGenerator[Application]:
     """The engine for one command; running unless the command only looks."""
-    async with open_application(found or settings(), Path.cwd(), works=works) as application:
+    chosen = found or settings()
+    with closing(observer_of(chosen) if works else QUIET) as observer:
+        async with opened(chosen, observer, works=works) as application:
+            yield application
+
+
+@asynccontextmanager
+async def opened(chosen: Settings, observer: Observer, *, works: bool) -> AsyncGenerator[Application]:
+    """The application, and what a person must be told of it."""
+    async with open_application(chosen, Path.cwd(), works=works, observer=observer) as application:
         warn_of_strangers(application.engine.catalog)
         try:
             yield application
@@ -102,7 +135,7 @@ def described(output: Output) -> str:
 def show_task(task: Task, *, as_json: bool) -> None:
     """For people: what they need to know about a task."""
     if as_json:
-        show_json(TaskView.of(task).data())
+        show_json(TaskView.of(task).data() | ({"correlation_id": task.correlation_id} if task.correlation_id else {}))
         return
     click.echo(f"{task.id}  {task.status}  {task.mode}  {task.model}")
     for output in task.outputs:
@@ -114,6 +147,9 @@ def show_task(task: Task, *, as_json: bool) -> None:
         click.echo(f"  note: {warning}")
     for line in state(task):
         click.echo(f"  {line}")
+    if task.correlation_id:
+        theirs = f", {task.provider}'s trace {task.trace_id}" if task.trace_id else ""
+        click.echo(f"  ids: call {task.correlation_id}{theirs}")
 
 
 def state(task: Task) -> Iterator[str]:

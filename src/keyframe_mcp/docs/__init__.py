@@ -1,12 +1,11 @@
 """Writes the parts of the documentation that are facts of the code. `--check` says whether they are stale.
 
-A file holds blocks between `<!-- begin generated: NAME -->` and `<!-- end generated -->`; `server.json` is generated
-whole from the package's version and settings.
+A file holds blocks between `<!-- begin generated: NAME -->` and `<!-- end generated -->`; `server.json`, the bundle's
+manifest and project, and the outline of the commands are generated whole.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -18,18 +17,28 @@ from typing import Any
 import anyio
 import click
 
-from keyframe_mcp import __version__, errors
 from keyframe_mcp import catalog as catalogs
+from keyframe_mcp import errors
 from keyframe_mcp.app import open_application
-from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.cli import COMMANDS, cli, load_command
 from keyframe_mcp.cli.session import ME
-from keyframe_mcp.docs import fields, figures, providers
+from keyframe_mcp.docs import (
+    bundle,
+    conformed,
+    fields,
+    figures,
+    frontpage,
+    hosts,
+    outlines,
+    providers,
+    registry,
+    telemetry,
+)
 from keyframe_mcp.server import build_server
 from keyframe_mcp.server.instructions import INSTRUCTIONS
 from keyframe_mcp.server.model_views import limits, model_view
 from keyframe_mcp.settings import LIMITS, PREFIX, Settings, base_url_variable, limit_variable, read_settings
-from keyframe_mcp.task import NEXT, Mode
+from keyframe_mcp.task import NEXT
 
 BLOCK = re.compile(r"(<!-- begin generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
 HELP_WIDTH = 100
@@ -64,20 +73,10 @@ def limits_table() -> str:
     rows = [f"| Provider | {' | '.join(words.capitalize() for words in LIMITS.values())} |", "|---|---|---|"]
     for provider_id, provider in catalogs.load().providers.items():
         if provider.key is not None:
-            cells = (f"`{limit_variable(provider_id, name)}`, default {usual(provider, name)}" for name in LIMITS)
+            usual = {name: registry.usual(provider, name) for name in LIMITS}
+            cells = (f"`{limit_variable(provider_id, name)}`, default {usual[name]}" for name in LIMITS)
             rows.append(f"| {provider.name} | {' | '.join(cells)} |")
     return "\n".join(rows)
-
-
-def usual(provider: Provider, limit: str) -> str:
-    """How much a provider is given unless a variable says otherwise."""
-    return str(next((many for name, many in provider.limits.items() if name == limit), "no limit"))
-
-
-def modes_table() -> str:
-    """Every mode and its tool."""
-    rows = ["| Tool | Makes a video from |", "|---|---|"]
-    return "\n".join([*rows, *(f"| `generate_{mode}` | {mode.meaning.replace(' to video', '')} |" for mode in Mode)])
 
 
 def task_states() -> str:
@@ -153,7 +152,6 @@ BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType(
         "models": models_table,
         "keys": keys_table,
         "limits": limits_table,
-        "modes": modes_table,
         "providers": providers.providers_table,
         "provider-pages": providers.provider_pages,
         "catalogue-fields": fields.catalogue_fields,
@@ -163,6 +161,9 @@ BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType(
         "settings": settings_table,
         "command-help": command_help,
         "tools": tools_reference,
+        "telemetry-spans": telemetry.spans_table,
+        "telemetry-metrics": telemetry.metrics_table,
+        "log-fields": telemetry.log_fields,
         "instructions": lambda: f"```text\n{INSTRUCTIONS['full']}\n```",
     }
 )
@@ -176,62 +177,21 @@ def blocks(root: Path) -> Mapping[str, Callable[[], str]]:
         "self-proof": partial(figures.self_proof, path),
         "other-figures": partial(figures.other_figures, path),
     }
-    return {**BLOCKS, **measured}
-
-
-def provider_variables() -> Iterator[dict[str, object]]:
-    """The variables of every provider: its key, where it is, and how much it is given."""
-    for provider_id, provider in catalogs.load().providers.items():
-        if provider.key is not None:
-            moved = f"Another host for {provider.name}; default {provider.base_url}."
-            yield variable(provider.key, f"Key for {provider.name}.", is_secret=True)
-            yield variable(base_url_variable(provider_id), moved)
-            for name, words in LIMITS.items():
-                most = f"The most {words} for {provider.name}; 0 is no limit; default {usual(provider, name)}."
-                yield variable(limit_variable(provider_id, name), most)
-
-
-def variable(name: str, about: str | None, *, is_secret: bool = False) -> dict[str, object]:
-    """One environment variable, as the registry wants it."""
-    return {"name": name, "description": about, "isRequired": False, "isSecret": is_secret}
-
-
-def server_json() -> str:
-    """The MCP registry's entry (schema of 2025-12-11)."""
-    variables = [
-        variable(PREFIX + name.upper(), field.description) | ({"format": "filepath"} if name.endswith("_dir") else {})
-        for name, field in Settings.model_fields.items()
-    ]
-    variables += provider_variables()
-    entry = {
-        "$schema": "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json",
-        "name": "io.github.keyframe-mcp/keyframe-mcp",
-        "title": "Keyframe",
-        "description": "Video generation for agents: first-last-frame, image, text, prompt-to-prompt; typed results.",
-        "version": __version__,
-        "packages": [
-            {
-                "registryType": "pypi",
-                "identifier": "keyframe-mcp",
-                "version": __version__,
-                "runtimeHint": "uvx",
-                "transport": {"type": "stdio"},
-                "environmentVariables": variables,
-            }
-        ],
-    }
-    return json.dumps(entry, indent=2) + "\n"
+    conformance = conformed.blocks(root / "docs" / "conformance.json")
+    return {**BLOCKS, **measured, **hosts.blocks(), **frontpage.blocks(), **conformance}
 
 
 def rendered(root: Path) -> Iterator[tuple[Path, str]]:
     """Every file with generated parts, as it should be."""
     known, made = blocks(root), dict[str, str]()
-    for path in (root / "README.md", *sorted((root / "docs").glob("*.md"))):
+    for path in (*sorted(root.glob("README*.md")), *sorted((root / "docs").rglob("*.md"))):
         text = path.read_text("utf-8")
         for match in BLOCK.finditer(text):
             made.setdefault(match["name"], known[match["name"]]().rstrip())
         yield path, BLOCK.sub(lambda match: f"{match[1]}{made[match['name']]}\n{match[3]}", text)
-    yield root / "server.json", server_json()
+    yield root / "server.json", registry.server_json()
+    yield from bundle.files(root, anyio.run(listed_tools))
+    yield outlines.path(root), outlines.text()
 
 
 def main(arguments: list[str], root: Path) -> int:

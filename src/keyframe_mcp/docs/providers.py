@@ -79,6 +79,7 @@ def provider_lines(provider: Provider) -> Iterator[str]:
     )
     yield f"Stopping a running job: {yes(fact=provider.cancel)}"
     yield f"A list of the account's jobs, to find one whose submission was uncertain: {yes(fact=provider.reconcile)}"
+    yield f"[Calling back](webhooks.md) when a job has ended: {yes(fact=provider.webhooks)}"
     if provider.longest_seconds:
         yield f"Lets a job run for {duration(provider.longest_seconds)}"
     if provider.failures_are_free:

@@ -33,11 +33,19 @@ class Bulletin:
 
     def __init__(self) -> None:
         self._listeners: dict[str, set[Listener]] = {}
+        self.is_closing = False
+        """Whether the process is about to end, and nobody should go on waiting."""
 
     def ring(self, topic: str) -> None:
         """Wake everybody who listens to this topic."""
         for listener in self._listeners.get(topic, ()):
             listener.notify()
+
+    def let_go(self) -> None:
+        """Wake all who wait for a task: the process is about to end. The runner is stopped otherwise."""
+        self.is_closing = True
+        for topic in [each for each in self._listeners if each != WAKE]:
+            self.ring(topic)
 
     @contextmanager
     def listening(self, topics: Collection[str]) -> Generator[Listener]:

@@ -8,16 +8,21 @@ where submitting works.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from keyframe_mcp.adapters.base import Accepted, Adapter, Found, Job, Outgoing, Report, Sent
 from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.errors import KeyframeError, ProviderError, ProviderUnavailable, SubmissionUncertain, UnexpectedReply
 from keyframe_mcp.task import Picture
+from keyframe_mcp.telemetry import QUIET, Observer
+
+log = logging.getLogger(__name__)
 
 FAILURES = 5
 UNREACHED = 5  # harmless questions that fail, one after each pause: then the pause is the longest
@@ -40,10 +45,11 @@ class Opening:
 
 
 class Circuit:
-    """Whether one provider can be asked. Moments are in seconds since the epoch."""
+    """Whether one provider can be asked. Moments are in seconds since the epoch. `changed` hears whether it is open."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, changed: Callable[[bool], None] = lambda _: None) -> None:
         self._pace = pace
+        self._changed = changed
         self._latest: deque[float] = deque(maxlen=FAILURES)
         self._in_a_row = 0
         self._unreached, self._most_unreached = 0, UNREACHED
@@ -74,7 +80,10 @@ class Circuit:
     def heard(self) -> None:
         """The provider answered, whatever it said."""
         self._latest.clear()
+        was_open = self.is_open
         self._in_a_row, self._opening = 0, None
+        if was_open:
+            self._changed(False)  # noqa: FBT003 - what it is called with has one meaning
         self._unreached, self._most_unreached = 0, UNREACHED
 
     def unreached(self) -> None:
@@ -98,7 +107,10 @@ class Circuit:
         self._in_a_row += 1
         self._latest.append(now)
         if (pause := self._next_pause(within)) is not None:
+            was_open = self.is_open
             self._opening = Opening(until=now + pause, pause=pause, failures=self._in_a_row)
+            if not was_open:
+                self._changed(True)  # noqa: FBT003 - as above
 
     def why(self, name: str) -> str:
         """What a task that waits is told: the same words for as long as the provider is left alone."""
@@ -117,14 +129,22 @@ class Circuit:
 
 
 class Circuits:
-    """The circuit of each provider."""
+    """The circuit of each provider. Their changes are logged, and told to an observer."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer = QUIET) -> None:
+        self._observer = observer
         self._circuits: dict[str, Circuit] = {}
 
     def of(self, provider: str, pace: Pace) -> Circuit:
         """The provider's circuit."""
-        return self._circuits.setdefault(provider, Circuit(pace))
+        if provider not in self._circuits:
+            self._circuits[provider] = Circuit(pace, partial(self._changed, provider))
+        return self._circuits[provider]
+
+    def _changed(self, provider: str, is_open: bool) -> None:  # noqa: FBT001 - what it is called with has one meaning
+        become = f"failed {FAILURES} times in a row and is left alone" if is_open else "answers again"
+        log.info("provider %s %s", provider, become, extra={"facts": {"provider": provider, "is_open": is_open}})
+        self._observer.circuit(provider, is_open=is_open)
 
 
 class Watched:

@@ -13,6 +13,7 @@ from keyframe_mcp.adapters.base import Adapter, Outgoing
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.budget import Budget, Left
 from keyframe_mcp.engine.bulletin import WAKE, Bulletin
+from keyframe_mcp.engine.callbacks import NO_CALLBACKS, Callbacks
 from keyframe_mcp.engine.caller import Caller
 from keyframe_mcp.engine.fallback import after
 from keyframe_mcp.engine.films import Films
@@ -25,6 +26,7 @@ from keyframe_mcp.engine.settling import Settling
 from keyframe_mcp.errors import BudgetExceeded, MissingCredential
 from keyframe_mcp.store import OverCap, Store
 from keyframe_mcp.task import Failure, Inputs, Status, Task, is_sent_alike
+from keyframe_mcp.telemetry import QUIET, Observer
 
 SAME_REQUEST_SECONDS = 120
 MOST_UNKNOWN = 1000  # looked through for the same request
@@ -73,6 +75,8 @@ class Engine:
     budget: Budget
     bulletin: Bulletin
     clock: Callable[[], float]
+    observer: Observer = QUIET
+    callbacks: Callbacks = NO_CALLBACKS
 
     async def start(
         self,
@@ -125,7 +129,7 @@ class Engine:
         again = await self._looked_up(again, caller, idempotency_key)
         how: Any = {"strict": strict, "fallback": fallback, "again": again, "key": idempotency_key}
         draft = await self.intake.rehearse(caller, request, model, now, **how)
-        sent = outgoing(draft.task, self.catalog, self.adapters[draft.task.provider])
+        sent = outgoing(draft.task, self.catalog, self.adapters[draft.task.provider], self.callbacks)
         same = await self.store.same(draft.task, now - SAME_REQUEST_SECONDS)
         is_made_anew = same is None or (idempotency_key is None and await is_gone(same, now))
         answer = None if is_made_anew else same
@@ -150,7 +154,10 @@ class Engine:
         """Write a task down, within what may be spent. One that answers the request already costs nothing."""
         try:
             caps = self.budget.caps(draft.created_at)
-            return await self.store.add(draft, same_request_since=since, caps=caps)
+            with self.observer.accepting(draft) as accepting:
+                task, is_new = await self.store.add(accepting.draft, same_request_since=since, caps=caps)
+                accepting.became(task)
+                return task, is_new
         except OverCap as over:
             raise self.budget.exceeded(over, draft.counted_usd, draft.created_at) from None
 
@@ -191,7 +198,7 @@ class Engine:
                     yield tasks
                     before = tasks
                 left = until - self.clock()
-                if left <= 0 or all(task.status.is_settled for task in tasks):
+                if left <= 0 or self.bulletin.is_closing or all(task.status.is_settled for task in tasks):
                     return
                 await listener.wait(min(left, LOOK_AGAIN_SECONDS))
 

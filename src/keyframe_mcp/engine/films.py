@@ -17,6 +17,7 @@ from keyframe_mcp.engine.caller import Caller
 from keyframe_mcp.engine.chronicle import Chronicle
 from keyframe_mcp.engine.given import NOTHING, given_to
 from keyframe_mcp.engine.intake import new_id
+from keyframe_mcp.engine.ownership import Ownership
 from keyframe_mcp.engine.provenance import Joined
 from keyframe_mcp.engine.sources import Sources
 from keyframe_mcp.errors import CallerError, InvalidInput, OutputUnwritable, Problem, RenderFailed, refusal_of
@@ -51,6 +52,7 @@ class Films:
     workshop: Workshop
     folder: Path
     catalog: Catalog
+    ownership: Ownership
     chronicle: Chronicle | None = None
 
     async def sheet(self, source: str, caller: Caller, cells: int | None, size: SheetSize) -> SheetFacts:
@@ -64,7 +66,7 @@ class Films:
                 name = await anyio.to_thread.run_sync(fingerprint, video, cells, size, names)
                 order = MakeSheet(
                     path=video,
-                    to=self._to(f"sheet-{name}.jpg"),
+                    to=self._to(f"sheet-{name}.jpg", caller),
                     cells=cells,
                     longest_side=longest_side,
                     max_bytes=most,
@@ -83,7 +85,7 @@ class Films:
             opened = self.sources.video(source, caller, may_name_frame=True)
             async with deadline(LOOK_SECONDS), opened as video:
                 name = await anyio.to_thread.run_sync(fingerprint, video, chosen)
-                to = self._to(f"frame-{name}.png")
+                to = self._to(f"frame-{name}.png", caller)
                 return await self.workshop.run(ExtractFrame(path=video, at=chosen, to=to))
         except CallerError as error:
             raise about("source", error) from None
@@ -96,7 +98,7 @@ class Films:
         async with AsyncExitStack() as stack:
             async with deadline(JOIN_SECONDS):
                 videos = await self._open_all(sources, caller, stack)
-                to = self._to(f"{new_id()}.mp4")
+                to = self._to(f"{new_id()}.mp4", caller)
                 order = JoinVideos(paths=tuple(videos), to=to, crossfade=crossfade_seconds)
                 try:
                     facts = await self.workshop.run(order)
@@ -122,12 +124,12 @@ class Films:
             raise refusal_of(problems)
         return videos
 
-    def _to(self, name: str) -> Path:
+    def _to(self, name: str, caller: Caller) -> Path:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputUnwritable(f"{self.folder} cannot be written ({error.strerror})") from None
-        return self.folder / name
+        return self.folder / self.ownership.marked(name, caller.owner)
 
 
 def about(argument: str, error: CallerError) -> CallerError:

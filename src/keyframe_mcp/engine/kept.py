@@ -92,6 +92,11 @@ def clock_time(moment: datetime) -> str:
 def whereabouts(task: Task) -> str:
     """Where the video of a finished task is, in the words of its result."""
     output = next(iter(task.outputs), Output())
+    if output.file is None and output.reference is not None:  # kept here, and whoever asks cannot read this disk
+        if output.url is None:
+            return "The video is outputs[0].reference."
+        end = "" if output.expires_at is None else f" until {clock_time(output.expires_at)}; get_task gives a new link"
+        return f"The video is at outputs[0].url{end}."
     if output.file is not None or output.url is None:
         return "The video is outputs[0].file."
     end = "" if output.expires_at is None else f" It works until {clock_time(output.expires_at)} (expires_at)."

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from keyframe_mcp.adapters.base import Adapter, Job, Outgoing
 from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.engine.callbacks import NO_CALLBACKS, Callbacks
 from keyframe_mcp.task import Picture, Task
 
 
-def outgoing(task: Task, catalog: Catalog, adapter: Adapter) -> Outgoing | None:
-    """The request, with words where pictures would be: they are uploaded only when it is made."""
+def outgoing(task: Task, catalog: Catalog, adapter: Adapter, callbacks: Callbacks = NO_CALLBACKS) -> Outgoing | None:
+    """The request, with words where pictures would be: they are uploaded only when it is made.
+
+    So is the address to be called: it is made for one attempt of one task, and here has words in its place.
+    """
     model = catalog.find(task.model).model
     wire = task.wire | {name: in_words(picture) for name, picture in task.pictures.items()}
-    job = Job(task_id=task.id, attempt=0, model=model.remote, version=model.version, mode=task.mode, wire=wire)
+    told: dict[str, Any] = {"wire": wire, "callback": callbacks.example(task.provider)}
+    job = Job(task_id=task.id, attempt=0, model=model.remote, version=model.version, mode=task.mode, **told)
     return adapter.describe(job)
 
 

@@ -34,6 +34,11 @@ class Pace:
         return 2 * self.poll
 
     @property
+    def safety(self) -> float:
+        """The wait between two looks at a job whose provider is going to call."""
+        return 12 * self.poll
+
+    @property
     def first(self) -> float:
         """The longest wait before the first look at a provider's job, however long its model takes."""
         return 24 * self.poll

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from keyframe_mcp.adapters.base import Adapter
 from keyframe_mcp.catalog import Catalog
+from keyframe_mcp.engine.callbacks import NO_CALLBACKS, Callbacks
 from keyframe_mcp.engine.moves import waiting
 from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.errors import KeyframeError
@@ -35,19 +36,20 @@ class Polling:
     clock: Callable[[], float]
     pace: Pace
     chance: Callable[[], float]
+    callbacks: Callbacks = NO_CALLBACKS
 
     async def first(self, task: Task, adapter: Adapter) -> float:
         """Until the first look at a job that was just accepted."""
         if adapter.idempotent:
             return adapter.poll_seconds
         learned = await self.store.learned(task.model)
-        return self._in_time(task, first_wait(learned, self.taken(task), self.pace, self.chance()))
+        return self._unless_called(task, first_wait(learned, self.taken(task), self.pace, self.chance()))
 
     def again(self, task: Task, adapter: Adapter) -> float:
         """Until the look after one that found the job running."""
         if adapter.idempotent:
             return adapter.poll_seconds
-        return self._in_time(task, next_wait(self.taken(task), self.pace, self.chance()))
+        return self._unless_called(task, next_wait(self.taken(task), self.pace, self.chance()))
 
     def after_trouble(self, task: Task, error: KeyframeError, since: float) -> float:
         """Until the look after one that had no answer; there has been none since that moment."""
@@ -62,6 +64,11 @@ class Polling:
     def taken(self, task: Task) -> float:
         """How long ago the job was sent."""
         return self.clock() - (task.created_at if task.sent_at is None else task.sent_at)
+
+    def _unless_called(self, task: Task, wait: float) -> float:
+        """Longer where the provider is going to call, and has shown that its calls arrive."""
+        safety = jittered(self.pace.safety, self.chance()) if self.callbacks.is_expected(task) else 0.0
+        return self._in_time(task, max(wait, safety))
 
     def _in_time(self, task: Task, wait: float) -> float:
         """Never so long that a result could be deleted before it is seen."""

@@ -23,6 +23,8 @@ from keyframe_mcp.engine.caller import Caller
 from keyframe_mcp.engine.finding import find_task
 from keyframe_mcp.engine.keeper import FetchResult
 from keyframe_mcp.engine.kept import said
+from keyframe_mcp.engine.ownership import Ownership
+from keyframe_mcp.engine.uploads import Uploads
 from keyframe_mcp.errors import (
     CallerError,
     InDoubt,
@@ -42,6 +44,7 @@ from keyframe_mcp.media.references import (
     PathReference,
     Reference,
     TaskReference,
+    UploadReference,
     UrlReference,
     parse,
 )
@@ -87,9 +90,20 @@ class Sources:
     """Resolves references. `folder` holds the copies of pictures."""
 
     def __init__(
-        self, store: Store, folders: Folders, fetch: FetchResult, workshop: Workshop, *, folder: Path, outputs: Path
+        self,
+        store: Store,
+        folders: Folders,
+        fetch: FetchResult,
+        workshop: Workshop,
+        ownership: Ownership,
+        *,
+        folder: Path,
+        outputs: Path,
+        uploads: Uploads | None = None,
     ) -> None:
         self._store = store
+        self._ownership = ownership
+        self._uploads = uploads
         self._outputs = Folders((outputs,), outputs, proposes=False)
         self._folders = folders
         self._fetch = fetch
@@ -147,6 +161,8 @@ class Sources:
             )
         if isinstance(reference, DataReference):
             raise InvalidInput("a video cannot be given as a data: URI; give task:<id>, a path or an https URL")
+        if isinstance(reference, UploadReference):
+            raise InvalidInput(f"uploads are pictures, and a video is meant; give {VIDEOS}")
         made = await self._made(reference, caller) if isinstance(reference, TaskReference) else Output()
         if made.file is not None:
             yield Path(made.file)
@@ -170,7 +186,8 @@ class Sources:
     def _admit(self, text: str, caller: Caller, instead: str = PICTURES) -> Reference:
         reference = parse(text)
         if isinstance(reference, PathReference) and not caller.may_name_files:
-            raise InvalidInput(f"paths work over stdio only; give {instead}")
+            sending = f"; {caller.upload}" if caller.upload and instead is PICTURES else ""
+            raise InvalidInput(f"paths work over stdio only{sending}; or give {instead}")
         return reference
 
     @contextmanager
@@ -204,6 +221,8 @@ class Sources:
             copy = scratch / "picture"
             copy.write_bytes(reference.content)
             return copy
+        if isinstance(reference, UploadReference):
+            return await self._sent_in(reference, caller, scratch)
         return await self._copy(reference, caller, scratch, MOST_PICTURE_BYTES, PICTURE_SECONDS)
 
     async def _copy(
@@ -222,15 +241,24 @@ class Sources:
                 await anyio.to_thread.run_sync(read, self._outputs, reference.name, into, most_bytes)
         return copy
 
-    async def _require_own(self, reference: OutputReference, caller: Caller) -> None:
-        """Raise `InvalidInput` for what another caller's task made.
+    async def _sent_in(self, reference: UploadReference, caller: Caller, scratch: Path) -> Path:
+        """A picture that was sent in over HTTP."""
+        if self._uploads is None:
+            raise InvalidInput("nothing can be sent in here; give a path, an https URL or task:<id>")
+        sent, copy = await self._uploads.find(reference.upload_id, caller.owner), scratch / "upload"
+        await anyio.to_thread.run_sync(shutil.copyfile, sent.path, copy)
+        return copy
 
-        Joined films and frames belong to no task; their names are random, or made from their content.
-        """
-        made_by = MADE_BY.match(reference.name)
+    async def _require_own(self, reference: OutputReference, caller: Caller) -> None:
+        """Raise `InvalidInput` for what is another caller's. Joined films and frames belong to no task."""
+        if reference.name in caller.shown:
+            return
+        made_by, is_own = MADE_BY.match(reference.name), self._ownership.is_owned(reference.name, caller.owner)
         with suppress(UnknownTask):
-            if made_by and (await self._store.get(made_by[0])).owner != caller.owner:
-                raise InvalidInput(f"there is no file {reference.name}")
+            if made_by:
+                is_own = (await self._store.get(made_by[0])).owner == caller.owner
+        if not is_own:
+            raise InvalidInput(f"there is no file {reference.name}")
 
     def _adopt(self, original: Path, kind: str, is_fitted: bool) -> tuple[Path, str]:  # noqa: FBT001 - for a thread
         """Give a checked copy the name of its content. The original stays for who wants it otherwise."""
@@ -259,7 +287,8 @@ class Sources:
             raise unfinished(task)
         made = next((output for output in task.outputs if output.file or output.kept is False), Output())
         if made.kept is not False and (made.file is None or not await anyio.Path(made.file).exists()):
-            raise InvalidInput(f"the file of task {task.id} is gone ({made.file}); make the video again")
+            named = made.file if caller.may_name_files or made.file is None else Path(made.file).name
+            raise InvalidInput(f"the file of task {task.id} is gone ({named}); make the video again")
         return made
 
     async def _from_provider(self, reference: TaskReference, made: Output, scratch: Path) -> Path:

@@ -10,7 +10,9 @@ from random import random
 from keyframe_mcp.adapters.base import Adapter
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.bulletin import Bulletin
+from keyframe_mcp.engine.callbacks import NO_CALLBACKS, Callbacks
 from keyframe_mcp.engine.circuit import Circuits, Watched
+from keyframe_mcp.engine.claiming import Claiming, claim
 from keyframe_mcp.engine.fallback import Fallback
 from keyframe_mcp.engine.following import Following
 from keyframe_mcp.engine.keeper import Keeper
@@ -24,6 +26,8 @@ from keyframe_mcp.engine.submitting import Rules, Sending, Submitting
 from keyframe_mcp.errors import KeyframeError, ProviderUnavailable
 from keyframe_mcp.store import Store
 from keyframe_mcp.task import Failure, Status, Task
+from keyframe_mcp.telemetry import QUIET, Observer
+from keyframe_mcp.telemetry.correlation import working_on
 
 log = logging.getLogger(__name__)
 
@@ -46,24 +50,27 @@ class Steps:
     rules: Rules = field(default_factory=Rules)
     circuits: Circuits = field(default_factory=Circuits)
     chance: Callable[[], float] = random
+    observer: Observer = QUIET
+    callbacks: Callbacks = NO_CALLBACKS
 
     async def advance(self, task_id: str) -> float | None:
         """Do the next thing for a task. Seconds until it should be called again; None when nothing is left to do."""
         task = await self.store.get(task_id)
         moves = Moves(self.store, self.bulletin)
-        step = self._step(task.status, moves)
+        step = self._step(task.status, moves) if claim(task) is None else Claiming(moves, self.pace).settle
         if step is None:
             return None
         adapter = self.adapters.get(task.provider)
         if adapter is None:
             return self.pace.unconfigured  # its key was taken away, here; the engine says so to whoever asks
-        try:
-            return await self._take(step, task, adapter, moves)
-        except Exception as error:
-            log.exception("advancing %s failed; it is tried again", task_id)
-            broke = KeyframeError(f"this server stumbled over the task ({type(error).__name__}); it is tried again")
-            await moves.note(task, failure=Failure.of(broke))
-            return self.pace.trouble
+        with working_on(task), self.observer.working(task):
+            try:
+                return await self._take(step, task, adapter, moves)
+            except Exception as error:
+                log.exception("advancing %s failed; it is tried again", task_id)
+                broke = KeyframeError(f"this server stumbled over the task ({type(error).__name__}); it is tried again")
+                await moves.note(task, failure=Failure.of(broke))
+                return self.pace.trouble
 
     async def _take(self, step: Step, task: Task, adapter: Adapter, moves: Moves) -> float | None:
         """Take the step, unless its provider is out of order and it would have to be asked."""
@@ -123,10 +130,11 @@ class Steps:
             self._polling(),
             self.keeper,
             self.adapters.keys(),
+            self.callbacks,
         )
 
     def _polling(self) -> Polling:
-        return Polling(self.catalog, self.store, self.clock, self.pace, self.chance)
+        return Polling(self.catalog, self.store, self.clock, self.pace, self.chance, self.callbacks)
 
     def _step(self, status: Status, moves: Moves) -> Step | None:
         """What there is to do for a task in this state."""

@@ -11,6 +11,7 @@ import anyio
 from keyframe_mcp.adapters.base import Accepted, Adapter, Job
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.budget import NO_BUDGET, Budget
+from keyframe_mcp.engine.callbacks import NO_CALLBACKS, Callbacks
 from keyframe_mcp.engine.doubts import doubtful, uncertain
 from keyframe_mcp.engine.fallback import DEFINITE, Fallback
 from keyframe_mcp.engine.keeper import Keeper
@@ -85,6 +86,7 @@ class Submitting:
     keeper: Keeper
     configured: Collection[str]
     """The providers that jobs can be sent to."""
+    callbacks: Callbacks = NO_CALLBACKS
 
     async def submit(self, task: Task, adapter: Adapter) -> float | None:
         """Prepare what costs nothing, write the intent down, then send it, once."""
@@ -148,14 +150,17 @@ class Submitting:
     async def _submit(self, task: Task, job: Job, adapter: Adapter) -> float | None:
         """The intent, and then the job."""
         now = self.clock()
-        changes = {"sent_at": now, "sent_pictures": as_sent(task, job)}
+        # before anything is written: the key for its signature may be unreadable
+        callback = self.callbacks.address(task.provider, task.id, task.attempt + 1)
+        changes = {"sent_at": now, "sent_pictures": as_sent(task, job), "calls_back": callback is not None}
         intent = await self.moves.begin(task, changes, self.rules.limits_of(task.provider, adapter))
         if intent is None:
             return 0
         if isinstance(intent, Full):
             return await self._wait(task, intent)
         late = anyio.current_time() + self.pace.fence
-        job = replace(job, attempt=intent.attempt, not_after=now + self.pace.fence, not_after_ticks=late)
+        job = replace(job, attempt=intent.attempt, callback=callback)
+        job = replace(job, not_after=now + self.pace.fence, not_after_ticks=late)
         return await self._send(intent, job, adapter)
 
     async def _job(self, task: Task, adapter: Adapter) -> Job:

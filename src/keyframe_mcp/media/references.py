@@ -20,8 +20,10 @@ TASK = re.compile(
     re.ASCII,
 )
 OUTPUT = re.compile(
-    r"^output:(?P<name>(?:kf_[a-z2-7]{26}(?:-\d+)?|frame-[0-9a-f]{16})\.(?:mp4|webm|mov|mkv|avi|ts|gif|png|jpg|webp|avif))$"
+    r"^output:(?P<name>(?:kf_[a-z2-7]{26}(?:-\d+)?|frame-[0-9a-f]{16})(?:-of-[0-9a-f]{12})?"
+    r"\.(?:mp4|webm|mov|mkv|avi|ts|gif|png|jpg|webp|avif))$"
 )
+UPLOAD = re.compile(r"^upload:(?P<id>[\w-]{1,80})$", re.ASCII)
 SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
 
 
@@ -55,26 +57,31 @@ class OutputReference:
 
 
 @dataclass(frozen=True)
+class UploadReference:
+    """A picture that was sent in over HTTP."""
+
+    upload_id: str
+
+
+@dataclass(frozen=True)
 class DataReference:
     """A picture that travels in the call itself."""
 
     content: bytes
 
 
-Reference = TaskReference | UrlReference | PathReference | OutputReference | DataReference
+Reference = TaskReference | UrlReference | PathReference | OutputReference | UploadReference | DataReference
 
 
 def parse(text: str) -> Reference:
     """Tell the kinds apart. Raises `InvalidInput` for what is none of them."""
     text = text.strip()
-    if match := TASK.match(text):
-        return TaskReference(match["named"] or match["bare"], moment(match["end"], match["second"]))
+    if own := ours(text):
+        return own
     if text.startswith(("task:", "keyframe://tasks/")):
         raise InvalidInput(
             f"{text!r} is not a task reference; write task:<id> (its last frame), task:<id>#first or task:<id>@2.5"
         )
-    if match := OUTPUT.match(text):
-        return OutputReference(match["name"])
     if text.startswith("data:"):
         return DataReference(data_content(text))
     if text.lower().startswith(("https:", "http:")):
@@ -86,11 +93,23 @@ def parse(text: str) -> Reference:
     return PathReference(text)
 
 
+def ours(text: str) -> Reference | None:
+    """What names something that is here already."""
+    if match := TASK.match(text):
+        return TaskReference(match["named"] or match["bare"], moment(match["end"], match["second"]))
+    if match := OUTPUT.match(text):
+        return OutputReference(match["name"])
+    match = UPLOAD.match(text)
+    return None if match is None else UploadReference(match["id"])
+
+
 def strange(text: str) -> str:
     """Why something like a URL is none that is taken."""
     kind = text.partition(":")[0]
     if kind == "output":
         return f"{text[:80]!r} names no result; write output:<name> just as a result's `reference` has it"
+    if kind == "upload":
+        return f"{text[:80]!r} names no upload; write upload:<id> just as its `reference` has it"
     return f"{kind}: is not accepted; give a path, an https URL or task:<id>"
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from pydantic.json_schema import SkipJsonSchema
+
 from keyframe_mcp.media.orders import FrameFacts, JoinFacts
+from keyframe_mcp.server.links import Place
 from keyframe_mcp.server.views import View
 
 
@@ -10,7 +15,9 @@ class FrameView(View):
     """A frame, saved."""
 
     said = ("file", "at")
-    file: str
+    file: str | None = None
+    url: SkipJsonSchema[str | None] = None  # over a network; the tool list has no byte left to say so
+    expires_at: SkipJsonSchema[datetime | None] = None
     reference: str
     width: int
     height: int
@@ -18,12 +25,19 @@ class FrameView(View):
     next_step: str
 
     @classmethod
-    def of(cls, facts: FrameFacts) -> FrameView:
+    def of(cls, facts: FrameFacts, place: Place) -> FrameView:
         """Where a frame is and what it is good for."""
         name = f"output:{facts.path.name}"
         step = f"Use {name} as image, first_image or last_image of a generate tool."
         return cls(
-            file=str(facts.path), reference=name, width=facts.width, height=facts.height, at=facts.at, next_step=step
+            file=place.file,
+            url=place.url,
+            expires_at=place.expires_at,
+            reference=name,
+            width=facts.width,
+            height=facts.height,
+            at=facts.at,
+            next_step=step,
         )
 
 
@@ -31,7 +45,9 @@ class JoinView(View):
     """A joined video."""
 
     said = ("file", "duration")
-    file: str
+    file: str | None = None
+    url: SkipJsonSchema[str | None] = None
+    expires_at: SkipJsonSchema[datetime | None] = None
     reference: str
     method: str
     duration: float
@@ -44,11 +60,13 @@ class JoinView(View):
     next_step: str
 
     @classmethod
-    def of(cls, facts: JoinFacts) -> JoinView:
+    def of(cls, facts: JoinFacts, place: Place) -> JoinView:
         """Where the film is."""
         video = facts.video
         return cls(
-            file=str(facts.path),
+            file=place.file,
+            url=place.url,
+            expires_at=place.expires_at,
             reference=f"output:{facts.path.name}",
             method=facts.method,
             duration=round(video.duration, 3),

@@ -47,5 +47,16 @@ dry_run=true shows the request and its price.
 
 {LOCAL}"""
 
+UPLOADS = """
+
+A picture of the user's: POST its bytes to {url}, with the same authorization as here, and give the upload:<id> it \
+answers as the image. A path means nothing to this server."""
+
+
+def instructions(toolset: str, upload_url: str | None = None) -> str:
+    """What a host is told; with where pictures go, for those who cannot name files."""
+    return INSTRUCTIONS[toolset] + (UPLOADS.format(url=upload_url) if upload_url else "")
+
+
 INSTRUCTIONS: Mapping[str, str] = MappingProxyType({"full": FULL, "core": CORE})
 """By toolset."""

@@ -1,8 +1,8 @@
-"""What can be read: tasks and models, as JSON. Files are not served here, and nobody sees another owner's tasks."""
+"""What can be read: tasks and models, as JSON. Files are served elsewhere, and nobody sees another owner's tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -30,6 +30,7 @@ from keyframe_mcp.catalog import Listed
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.errors import UnknownModel, UnknownTask
 from keyframe_mcp.server.beneath import lowlevel
+from keyframe_mcp.server.links import as_it_is
 from keyframe_mcp.server.model_views import ModelsView, model_view
 from keyframe_mcp.server.strict import explained, sayable
 from keyframe_mcp.server.views import TaskListView, TaskView, View, instant, line
@@ -55,6 +56,7 @@ class Resources:
 
     application: Application
     caller: Caller
+    shown: Callable[[Task], Task] = as_it_is
 
     async def listed(self) -> list[Resource]:
         """The lists, and the caller's newest tasks."""
@@ -88,11 +90,11 @@ class Resources:
     async def read(self, uri: str) -> View:
         """What is at an address. Raises `NoSuchAddress`."""
         if uri == TASKS:
-            return TaskListView.of(await self.recent())
+            return TaskListView.of([self.shown(task) for task in await self.recent()])
         if uri == MODELS:
             return self._models()
         if uri.startswith(TASKS + "/"):
-            return TaskView.of(await self.task(uri))
+            return TaskView.of(self.shown(await self.task(uri)))
         if uri.startswith(MODELS + "/"):
             listed = self.model(uri)
             return model_view(listed, configured=self.is_configured(listed), whole=True)

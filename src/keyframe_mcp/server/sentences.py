@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from keyframe_mcp.media.orders import Comparison, Fit, Likeness, SheetFacts
+from keyframe_mcp.server.links import Place
 from keyframe_mcp.task import Output, Status, Task
 
 VERDICTS: Mapping[Likeness, str] = MappingProxyType(
@@ -71,15 +72,15 @@ def sentence(task: Task, now: float | None = None) -> str:
 
 def where(output: Output) -> str:
     """A result and where it is."""
-    if output.file is None:
+    if output.file is None and output.reference is None:
         return f"{output.url} (not copied here)"
     length = "" if output.duration is None else f", {output.duration:g} s"
-    return f"{output.file} ({output.width}x{output.height}{length})"
+    return f"{output.file or output.url or output.reference} ({output.width}x{output.height}{length})"
 
 
 def is_there(output: Output) -> bool:
     """Whether a result is not lost: it was kept, or left with the provider on purpose."""
-    return output.file is not None or output.kept is False
+    return output.file is not None or output.reference is not None or output.kept is False
 
 
 def unstopped(task: Task) -> str | None:
@@ -99,15 +100,15 @@ def going_on(task: Task) -> str:
     return "It was asked to stop, and that is not answered yet." if refusal is None else f"It does not stop: {refusal}."
 
 
-def caption(sheet: SheetFacts) -> str:
+def caption(sheet: SheetFacts, place: Place) -> str:
     """What the picture shows, for reading beside it."""
     video = sheet.video
     cells = ", ".join(f"{cell.cell}={cell.at:.2f}s" for cell in sheet.cells)
     facts = f"{video.width}x{video.height}, {video.duration:.2f} s, {video.fps:g} fps, {video.frames} frames"
     sound = "with sound" if video.has_audio else "no sound"
     about = f"Video: {facts}, {video.codec}, {sound}."
-    parts = [f"Contact sheet, left to right, top to bottom: {cells}.", *compared(sheet), about, saved(sheet)]
-    return " ".join(parts)
+    parts = [f"Contact sheet, left to right, top to bottom: {cells}.", *compared(sheet), about, saved(place)]
+    return " ".join(filter(None, parts))
 
 
 def compared(sheet: SheetFacts) -> Iterator[str]:
@@ -126,6 +127,8 @@ def verdict(found: Comparison) -> str:
     return f"the {found.end} frame is {VERDICTS[found.likeness]} (SSIM {found.ssim:.3f}, {psnr}{fit})"
 
 
-def saved(sheet: SheetFacts) -> str:
+def saved(place: Place) -> str:
     """Where the sheet is, for a host that shows no pictures."""
-    return f"Saved as {sheet.path}: if you see no picture, give the user that path."
+    if place.file is not None:
+        return f"Saved as {place.file}: if you see no picture, give the user that path."
+    return f"Saved at {place.url}: if you see no picture, give the user that link." if place.url else ""

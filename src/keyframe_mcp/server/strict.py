@@ -8,6 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, TypeVar
 
 from mcp.server.mcpserver import Context
@@ -41,12 +42,15 @@ class Metadata(FuncMetadata):
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
         """Arguments with lists and objects unpacked."""
-        fields = self.arg_model.model_fields
-        packed = {
-            name for name, each in fields.items() if "list[" in str(each.annotation) or "dict[" in str(each.annotation)
-        }
-        unpacked = super().pre_parse_json({name: value for name, value in data.items() if name in packed})
-        return data | unpacked
+        packed = {name: data[name] for name in compound(self.arg_model) if name in data}
+        return data | super().pre_parse_json(packed) if packed else data
+
+
+@cache
+def compound(arguments: type[BaseModel]) -> tuple[str, ...]:
+    """The fields that are lists or objects. Every call asks."""
+    described = {name: str(each.annotation) for name, each in arguments.model_fields.items()}
+    return tuple(name for name, text in described.items() if "list[" in text or "dict[" in text)
 
 
 class StrictTool(Tool):
@@ -55,22 +59,19 @@ class StrictTool(Tool):
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - the SDK's own signature
         """Run it. Raises `ToolError`, whose text is what the agent reads, without the SDK's words before it."""
         try:
-            self._require_valid(arguments)
             return await super().run(arguments, context, convert_result)
         except UnexpectedToolError as crash:
             raise UnexpectedToolError(CRASHED.format(self.name)) from crash.__cause__
         except ToolError as refusal:
+            if isinstance(refusal.__cause__, ValidationError):  # of the arguments; in the tool it would be a crash
+                raise ToolError(sayable(self._advice(refusal.__cause__))) from None
             own = refusal.__cause__ if isinstance(refusal.__cause__, ToolError) else refusal
             raise ToolError(sayable(str(own))) from None
 
-    def _require_valid(self, arguments: dict[str, Any]) -> None:
-        try:
-            self.fn_metadata.validate_arguments(arguments)
-        except ValidationError as error:
-            mistakes = "; ".join(self._explain(error))
-            raise ToolError(f"{ended(f'{self.name}: {mistakes}')} {CallerError.outlook()}") from None
-        except Exception as error:
-            raise UnexpectedToolError(self.name) from error
+    def _advice(self, error: ValidationError) -> str:
+        """What is wrong with arguments, and what would be right."""
+        mistakes = "; ".join(self._explain(error))
+        return f"{ended(f'{self.name}: {mistakes}')} {CallerError.outlook()}"
 
     def _explain(self, error: ValidationError) -> Iterator[str]:
         names = list(self.fn_metadata.arg_model.model_fields)  # a schema may announce fewer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from mcp.types import CallToolResult, ErrorData
 
 from keyframe_mcp.engine import Caller, Engine
 from keyframe_mcp.errors import UnknownTask
+from keyframe_mcp.server.links import as_it_is
 from keyframe_mcp.server.results import result
 from keyframe_mcp.server.sentences import sentence
 from keyframe_mcp.server.views import POLL_SECONDS, TaskView, told
@@ -79,13 +80,14 @@ class EngineTasks:
 
     engine: Engine
     caller: Caller
+    shown: Callable[[Task], Task] = as_it_is
 
     async def get(self, task_id: str) -> TaskState:
         """See `TaskSource.get`."""
         task = await self.engine.get(task_id, self.caller)
         if task.id != task_id:  # tools take other spellings of an id; here it is an address
             raise UnknownTask(f"there is no task {task_id!r}")
-        return state_of(task)
+        return state_of(self.shown(task))
 
     async def find(self, task_id: str) -> TaskState | None:
         """See `TaskSource.find`. Nobody is told which other one may have been meant, so none is looked for."""
@@ -105,7 +107,7 @@ class EngineTasks:
         while True:
             async with aclosing(self.engine.follow(task_ids, self.caller, math.inf)) as moves:
                 async for tasks in moves:
-                    yield [state_of(task) for task in tasks]
+                    yield [state_of(self.shown(task)) for task in tasks]
             if all(task.status.is_final for task in tasks):
                 return
             await anyio.sleep(UNSETTLED_SECONDS)

@@ -24,6 +24,7 @@ from keyframe_mcp.media.references import At
 from keyframe_mcp.server import arguments as take
 from keyframe_mcp.server.dry_run_view import DryRunView, rehearsed
 from keyframe_mcp.server.film_views import FrameView, JoinView
+from keyframe_mcp.server.links import Links, place_of, shown_by
 from keyframe_mcp.server.model_list import listing
 from keyframe_mcp.server.results import result
 from keyframe_mcp.server.sentences import caption, counted, going_on, sentence
@@ -32,6 +33,7 @@ from keyframe_mcp.server.watching import Watch
 from keyframe_mcp.task import Mode, Status, Task
 
 Given = TypeVar("Given")
+Asked = TypeVar("Asked", bound=take.Arguments)
 
 SUBMIT_SECONDS = 4.0  # how long a generate tool waits to learn whether the provider took the job
 CANCEL_SECONDS = 5.0
@@ -43,7 +45,16 @@ ALLOWING = "KEYFRAME_ALLOWED_DIRS"  # in the refusal of a path outside
 class Tools:
     """One method per tool."""
 
-    def __init__(self, application: Application, caller: Caller, *, submit_seconds: float = SUBMIT_SECONDS) -> None:
+    def __init__(
+        self,
+        application: Application,
+        caller: Caller,
+        links: Links | None = None,
+        *,
+        submit_seconds: float = SUBMIT_SECONDS,
+    ) -> None:
+        self._links = links
+        self._shown = shown_by(links)
         self._submit_seconds = submit_seconds
         self._has_all_tools = application.settings.toolset == "full"
         self._engine = application.engine
@@ -69,8 +80,9 @@ class Tools:
 
     async def regenerate(self, arguments: take.Regenerate, context: Context) -> CallToolResult:
         """Start an earlier task's video again, with changes."""
+        arguments, who = self._read(arguments)
         retake = await self._engine.retake(self._caller, arguments.task_id, arguments.overrides or {})
-        return await self._start(arguments, retake.wanted, context)
+        return await self._start(arguments, retake.wanted, context, who)
 
     async def get_task(self, arguments: take.GetTask, context: Context) -> CallToolResult:
         """How tasks are doing, after waiting for them if asked to."""
@@ -78,7 +90,7 @@ class Tools:
         ids = list(dict.fromkeys(bare_id(each) for each in named))
         if not ids:
             raise InvalidInput(problems=[Problem("task_id", "name a task, or several in task_ids")])
-        watched = await self._watch.wait(ids, arguments.wait_seconds, context)
+        watched = (await self._watch.wait(ids, arguments.wait_seconds, context)).seen_by(self._shown)
         views = seen(watched) if arguments.wait_seconds else [TaskView.of(task) for task in watched.now]
         now = self._engine.clock()
         said = [sentence(task, now) for task in watched.now]
@@ -90,7 +102,7 @@ class Tools:
         before = await self._engine.get(task_id, self._caller)
         if not before.status.is_settled:
             await self._engine.cancel(task_id, self._caller)
-        task = await self._stopped(task_id)
+        task = self._shown(await self._stopped(task_id))
         view = TaskView.of(task)
         if task.status is Status.UNKNOWN:
             refusal = uncancellable(task)
@@ -105,7 +117,7 @@ class Tools:
         """The newest tasks."""
         statuses = () if arguments.status is None else (arguments.status,)
         tasks = await self._engine.recent(self._caller, statuses, arguments.limit + 1)
-        shown = tasks[: arguments.limit]
+        shown = [self._shown(task) for task in tasks[: arguments.limit]]
         view = TaskListView.of(shown, arguments.status, more=len(tasks) > len(shown))
         return result(view, counted(len(shown), "task"))
 
@@ -117,55 +129,67 @@ class Tools:
     async def view_video(self, arguments: take.ViewVideo, context: Context) -> CallToolResult:
         """A contact sheet, as a picture the model can see. No structured part: hosts would show only that."""
         films, size = self._engine.films, arguments.size or "full"
-        sheet = await self._told(context, lambda who: films.sheet(arguments.source, who, arguments.cells, size))
+        arguments, who = self._read(arguments)
+        sheet = await self._told(context, who, lambda who: films.sheet(arguments.source, who, arguments.cells, size))
         picture = base64.b64encode(await anyio.Path(sheet.path).read_bytes()).decode()
         image = ImageContent(type="image", data=picture, mime_type="image/jpeg")
-        text = f"{caption(sheet)} {MORE_FRAMES}" if self._has_all_tools else caption(sheet)
+        said = caption(sheet, place_of(sheet.path, self._links))
+        text = f"{said} {MORE_FRAMES}" if self._has_all_tools else said
         return CallToolResult(content=[image, TextContent(type="text", text=text)])
 
     async def extract_frame(self, arguments: take.ExtractFrame, context: Context) -> CallToolResult:
         """One frame as a file."""
         films, at = self._engine.films, moment(arguments.at)
-        facts = await self._told(context, lambda who: films.frame(arguments.source, at, who))
-        return result(FrameView.of(facts), f"The frame at {facts.at:.2f} s is {facts.path}.")
+        arguments, who = self._read(arguments)
+        facts = await self._told(context, who, lambda who: films.frame(arguments.source, at, who))
+        view = FrameView.of(facts, place_of(facts.path, self._links))
+        return result(view, f"The frame at {facts.at:.2f} s is {view.file or view.reference}.")
 
     async def join_videos(self, arguments: take.JoinVideos, context: Context) -> CallToolResult:
         """Several videos as one file."""
         films, fade = self._engine.films, arguments.crossfade_seconds
-        facts = await self._told(context, lambda who: films.join(arguments.sources, who, fade))
-        return result(JoinView.of(facts), f"{facts.video.duration:.2f} s of video in {facts.path}.")
+        arguments, who = self._read(arguments)
+        facts = await self._told(context, who, lambda who: films.join(arguments.sources, who, fade))
+        view = JoinView.of(facts, place_of(facts.path, self._links))
+        return result(view, f"{facts.video.duration:.2f} s of video in {view.file or view.reference}.")
 
     async def _generate(self, arguments: take.Generation, mode: Mode, context: Context) -> CallToolResult:
         """Write the task down, then wait a little: for the provider's word, or as long as was asked."""
+        arguments, who = self._read(arguments)
         wanted = {"model": arguments.model, "strict": arguments.strict, "fallback": arguments.fallback}
-        return await self._start(arguments, {"request": arguments.request(mode), **wanted}, context)
+        return await self._start(arguments, {"request": arguments.request(mode), **wanted}, context, who)
 
     async def _start(
-        self, arguments: take.Generation | take.Regenerate, wanted: Mapping[str, Any], context: Context
+        self, arguments: take.Generation | take.Regenerate, wanted: Mapping[str, Any], context: Context, who: Caller
     ) -> CallToolResult:
         """Start a task, or only check it."""
         how: dict[str, Any] = {**wanted, "idempotency_key": arguments.idempotency_key}
         if arguments.dry_run:
-            rehearsal = await self._told(context, lambda who: self._engine.rehearse(who, **how))
+            rehearsal = await self._told(context, who, lambda who: self._engine.rehearse(who, **how))
             view = DryRunView.of(rehearsal, self._engine.budget)
             return result(view, rehearsed(view))
-        started = await self._told(context, lambda who: self._engine.start(who, **how))
+        started = await self._told(context, who, lambda who: self._engine.start(who, **how))
         until = self._engine.clock() + arguments.wait_seconds
         task = await self._taken(started.task.id)
         if (left := until - self._engine.clock()) > 0:
             (task,) = (await self._watch.wait([task.id], left, context)).now
+        task = self._shown(task)
         return result(StartedView.of_started(task, started), sentence(task, self._engine.clock()))
 
-    async def _told(self, context: Context, act: Callable[[Caller], Awaitable[Given]]) -> Given:
+    def _read(self, arguments: Asked) -> tuple[Asked, Caller]:
+        """Arguments without links of our own, and who gave them."""
+        return (arguments, self._caller) if self._links is None else self._links.read(arguments, self._caller)
+
+    async def _told(self, context: Context, who: Caller, act: Callable[[Caller], Awaitable[Given]]) -> Given:
         """Do something for the caller. Where a path was refused, once more, to say where the client works."""
         try:
-            return await act(self._caller)
+            return await act(who)
         except InvalidInput as refusal:
-            outside = self._caller.may_name_files and ALLOWING in str(refusal)
+            outside = who.may_name_files and ALLOWING in str(refusal)
             workspaces = await workspaces_of(context) if outside else ()
             if not workspaces:
                 raise
-        return await act(replace(self._caller, workspaces=workspaces))
+        return await act(replace(who, workspaces=workspaces))
 
     async def _taken(self, task_id: str) -> Task:
         """The task once the provider has taken or refused it."""

@@ -210,8 +210,8 @@ def next_step(task: Task) -> str:
 def others(task: Task) -> str:
     """How the further videos of a task are looked at; its id names the first."""
     videos = [output for output in task.outputs[1:] if is_video(output)]
-    files = [f"view_video source={named(output).reference}" for output in videos if output.file]
-    urls = [f"{output.url}" for output in videos if not output.file and is_there(output)]
+    files = [f"view_video source={reference}" for reference in (named(each).reference for each in videos) if reference]
+    urls = [f"{output.url}" for output in videos if not named(output).reference and is_there(output)]
     return f" The others: {', '.join((*files, *urls))}." if files or urls else ""
 
 
@@ -242,7 +242,7 @@ def told(task: Task) -> Failure | None:
 
 def named(output: Output) -> Output:
     """An output with the name by which other tools take its file."""
-    reference = f"output:{PurePath(output.file).name}" if output.file else None
+    reference = f"output:{PurePath(output.file).name}" if output.file else output.reference
     return output.model_copy(update={"reference": reference})
 
 

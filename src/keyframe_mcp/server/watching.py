@@ -27,6 +27,10 @@ class Watched:
         """Whether nothing has happened to a task, by its place in the list."""
         return self.before[place] == self.now[place]
 
+    def seen_by(self, shown: Callable[[Task], Task]) -> Watched:
+        """The same as somebody sees it."""
+        return Watched([shown(task) for task in self.before], [shown(task) for task in self.now])
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -47,7 +51,8 @@ class Watch:
             async for tasks in self.engine.follow(task_ids, self.caller, min(max(left, 0), HEARTBEAT_SECONDS)):
                 before = tasks if before is None else before
                 await reported.tell(tasks, self.clock())
-            if left <= HEARTBEAT_SECONDS or all(task.status.is_settled for task in tasks):
+            is_over = self.engine.bulletin.is_closing or all(task.status.is_settled for task in tasks)
+            if left <= HEARTBEAT_SECONDS or is_over:
                 return Watched(before or (), tasks)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -51,6 +51,14 @@ class Full:
 
     limit: Literal["on_their_way", "at_once", "submits_per_minute"]
     seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What follows from a call of a provider: what becomes of a task, whatever its status, and whether it is due."""
+
+    changes: Mapping[str, object] = field(default_factory=lambda: NO_CHANGES)
+    is_due: bool = False
 
 
 class Store(Protocol):
@@ -157,6 +165,16 @@ class Store(Protocol):
         self, task_id: str, remote_id: str, *, attempt: int, changes: Mapping[str, object] = NO_CHANGES
     ) -> bool:
         """Make a task of unknown fate the owner of a provider's job. False when another of its provider's tasks is."""
+        ...
+
+    async def hear(
+        self, provider: str, call_id: str, task_id: str, remote_id: str | None, decide: Callable[[Task, bool], Hint]
+    ) -> bool:
+        """Let a task hear of its provider's call, once. False when that call was heard before.
+
+        `decide` is asked with the task as it is, and whether another task has the job. Remembering the call and what
+        follows from it are one transaction: a call that could not be dealt with was not heard. Raises `UnknownTask`.
+        """
         ...
 
     async def claim(

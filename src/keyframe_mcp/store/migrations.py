@@ -93,6 +93,15 @@ MIGRATIONS = (
     """
     CREATE INDEX tasks_unknown ON tasks (owner) WHERE status = 'unknown';
     """,
+    """
+    CREATE TABLE calls (
+        provider TEXT NOT NULL,
+        id       TEXT NOT NULL,
+        at       REAL NOT NULL,
+        PRIMARY KEY (provider, id)
+    ) WITHOUT ROWID;
+    CREATE INDEX calls_by_time ON calls (at);
+    """,
 )
 """`PRAGMA user_version` counts how many have been applied."""
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from keyframe_mcp.errors import StoreUnusable, SubmissionUncertain, UnknownTask
-from keyframe_mcp.store import NO_CAPS, NO_CHANGES, Caps, Changes, Full, Limits
+from keyframe_mcp.store import NO_CAPS, NO_CHANGES, Caps, Changes, Full, Hint, Limits
+from keyframe_mcp.store.calls import Call, hear
 from keyframe_mcp.store.counting import counted, fullness, note_submission, require_room
 from keyframe_mcp.store.migrations import migrate
 from keyframe_mcp.store.rows import find_keyed, find_same, insert, marks, parse, read, update
@@ -222,6 +223,13 @@ class SqliteStore:
         moved = Task.model_validate(dict(task) | become | {"status": status, "updated_at": self._clock()})
         update(connection, moved, task)
         return moved
+
+    async def hear(
+        self, provider: str, call_id: str, task_id: str, remote_id: str | None, decide: Callable[[Task, bool], Hint]
+    ) -> bool:
+        """See `Store.hear`."""
+        call = Call(provider, call_id, task_id, remote_id, self._clock())
+        return await self._writer.run(lambda connection: hear(connection, call, decide))
 
     async def claim(
         self, worker: str, limit: int, lease: float, providers: Collection[str] | None = None

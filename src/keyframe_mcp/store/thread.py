@@ -11,6 +11,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -42,7 +43,8 @@ class DatabaseThread:
         self._connection = connection
         self._writes = writes
         self._closed = False
-        self._errands: queue.SimpleQueue[Errand[object] | None] = queue.SimpleQueue()
+        self._gathered: list[Errand[object]] = []
+        self._errands: queue.SimpleQueue[Sequence[Errand[object]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
@@ -52,12 +54,21 @@ class DatabaseThread:
             raise StoreUnusable("the task database was closed; this server is stopping")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._errands.put(Errand(work, future, loop))  # pyright: ignore[reportArgumentType] - the queue forgets which Result
+        if not self._gathered:
+            loop.call_soon(self._hand_over)
+        self._gathered.append(Errand(work, future, loop))  # pyright: ignore[reportArgumentType] - the list forgets which Result
         return await future
+
+    def _hand_over(self) -> None:
+        """Wake the thread once for all that was asked for in one turn of the loop: waking it costs more than a read."""
+        if self._gathered:
+            self._errands.put(self._gathered)
+            self._gathered = []
 
     async def aclose(self) -> None:
         """Finish what is queued, close the connection, end the thread."""
         self._closed = True
+        self._hand_over()
         self._errands.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join, 10)
 
@@ -71,16 +82,16 @@ class DatabaseThread:
         first = self._errands.get()
         if first is None:
             return ()
-        batch = [first]
+        batch = list(first)
         while len(batch) < MOST_PER_COMMIT:
             try:
-                errand = self._errands.get_nowait()
+                more = self._errands.get_nowait()
             except queue.Empty:
                 break
-            if errand is None:
+            if more is None:
                 self._errands.put(None)
                 break
-            batch.append(errand)
+            batch += more
         return batch
 
     def _carry_out(self, connection: sqlite3.Connection, batch: Sequence[Errand[object]]) -> None:
@@ -94,8 +105,7 @@ class DatabaseThread:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             results = [unusable("written", error)] * len(batch)
-        for errand, result in zip(batch, results, strict=True):
-            deliver(errand, result)
+        deliver(batch, results)
 
     def _attempt(self, connection: sqlite3.Connection, errand: Errand[object]) -> object:
         """One piece of work. Its own error undoes only itself, not its neighbours in the commit."""
@@ -128,18 +138,25 @@ def guarded(connection: sqlite3.Connection, work: Work[object]) -> object:
         return error
 
 
-def deliver(errand: Errand[object], result: object) -> None:
-    """Hand a result to the event loop that waits for it. A loop that has gone is no error: the write stands."""
+def deliver(batch: Sequence[Errand[object]], results: Sequence[object]) -> None:
+    """Hand results to the event loop that waits for them, all at once: waking it costs more than a read.
 
-    def settle() -> None:
-        if errand.future.done():
-            return
+    A loop that has gone is no error: the write stands.
+    """
+    settled: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[object], object]]] = {}
+    for errand, result in zip(batch, results, strict=True):
+        settled.setdefault(errand.loop, []).append((errand.future, result))
+    for loop, answers in settled.items():
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, answers)
+
+
+def settle(answers: Sequence[tuple[asyncio.Future[object], object]]) -> None:
+    """Give everybody what they wait for. Who has left in the meantime gets nothing."""
+    for future, result in answers:
+        if future.done():
+            continue
         if isinstance(result, Exception):
-            errand.future.set_exception(result)
+            future.set_exception(result)
         else:
-            errand.future.set_result(result)
-
-    try:
-        errand.loop.call_soon_threadsafe(settle)
-    except RuntimeError:
-        return
+            future.set_result(result)

@@ -52,13 +52,14 @@ class CardExtension(Extension):
 
     identifier = "io.modelcontextprotocol/ui"
 
-    def __init__(self, toolset: str) -> None:
+    def __init__(self, toolset: str, own: str | None = None) -> None:
         self._toolset = toolset
+        self._own = own  # the origin of our own links, where there are any
 
     def resources(self) -> Sequence[ResourceBinding]:
         """The page, with what it may load and do."""
         wanted: dict[str, object] = {
-            "csp": {"resourceDomains": list(RESULT_HOSTS)},
+            "csp": {"resourceDomains": [*RESULT_HOSTS, *filter(None, [self._own])]},
             "permissions": {"clipboardWrite": {}},
             "prefersBorder": True,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 import time
@@ -22,14 +23,19 @@ from keyframe_mcp.errors import InvalidSettings
 from keyframe_mcp.server import build_server
 from keyframe_mcp.server.http.access import Access, access_of
 from keyframe_mcp.server.http.ending import QuietServer, serve_until_signal
+from keyframe_mcp.server.http.files import Files
 from keyframe_mcp.server.http.gate import Gate, sharing
 from keyframe_mcp.server.http.health import Checks, Health
 from keyframe_mcp.server.http.rooms import Rooms, Transport
 from keyframe_mcp.server.http.signing_in import guarded, metadata_routes
+from keyframe_mcp.server.http.uploads import UPLOAD_SECONDS, Reception, how_to_upload
+from keyframe_mcp.server.http.webhooks import ROUTE, WebhookCalls
+from keyframe_mcp.server.links import Links
 
 __all__ = ["Access", "Site", "Transport", "access_of", "listen", "serve_http"]
 
 GRACE_SECONDS = 3
+OBJECTS_BEFORE_A_SEARCH = 10_000
 
 
 class Site:
@@ -41,9 +47,14 @@ class Site:
         access: Access,
         transports: Collection[Transport],
         furnish: Callable[[str], MCPServer] | None = None,
+        upload_seconds: float = UPLOAD_SECONDS,
     ) -> None:
         self._access = access
-        self.rooms = Rooms(furnish or furnisher(application), transports, application.engine.clock)
+        self._application = application
+        self.links = links_of(application, access)
+        self._reception = Reception(application.uploads, upload_seconds)
+        self._webhooks = WebhookCalls(application.webhooks, application.engine.clock)
+        self.rooms = Rooms(furnish or furnisher(application, access, self.links), transports, application.engine.clock)
         self.health = Health(checks_of(application))
         self.app = Starlette(
             routes=self._routes(),
@@ -52,11 +63,17 @@ class Site:
         )
 
     def _routes(self) -> list[BaseRoute]:
+        signed = signed_tokens(self._access)
+        reception = guarded(self._reception, self._access, signed)
         return [
             Route("/health", self.health.health),
             Route("/ready", self.health.ready),
             *metadata_routes(self._access),
-            Mount("/", guarded(self.rooms, self._access, signed_tokens(self._access))),
+            Route("/files/{path:path}", Files(self.links)),
+            Route(ROUTE, self._webhooks.receive, methods=["POST"]),
+            Route("/uploads", reception),
+            Route("/uploads/{upload_id}", reception),
+            Mount("/", guarded(self.rooms, self._access, signed)),
         ]
 
     @asynccontextmanager
@@ -67,16 +84,29 @@ class Site:
     def begin_end(self) -> None:
         """The process is about to end: nothing new, and what only waits is let go."""
         self.health.is_ending = True
+        self._application.engine.bulletin.let_go()
         self.rooms.end_streams()
 
 
-def furnisher(application: Application) -> Callable[[str], MCPServer]:
+def furnisher(application: Application, access: Access, links: Links) -> Callable[[str], MCPServer]:
     """Whoever calls over a socket need not be the person whose files these are: paths mean nothing here."""
 
     def furnish(owner: str) -> MCPServer:
-        return build_server(application, Caller(owner=owner, may_name_files=False))
+        caller = Caller(owner=owner, may_name_files=False, upload=how_to_upload(access))
+        return build_server(application, caller, links=links)
 
     return furnish
+
+
+def links_of(application: Application, access: Access) -> Links:
+    """Addresses for results. On a server for this machine alone, paths are told beside them."""
+    return Links(
+        application.seal,
+        application.engine.clock,
+        application.settings.output_dir,
+        access.base_url,
+        shows_files=access.is_private,
+    )
 
 
 def checks_of(application: Application) -> Checks:
@@ -109,10 +139,26 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
+def search_seldom() -> None:
+    """Have Python look for garbage less often, and never through what is there from the start.
+
+    With many clients at once a search after every 700 new objects is a sixth of the time of a call
+    (docs/performance.md, mcp 2.3 on Python 3.11): what is new belongs to calls that go on.
+    """
+    gc.freeze()
+    gc.set_threshold(OBJECTS_BEFORE_A_SEARCH, 10, 10)
+
+
 async def serve_http(site: Site, listening: socket.socket, application: Application) -> None:
     """Serve until SIGTERM or SIGINT; open streams are ended, calls get a few seconds, everything is written down."""
+    search_seldom()
     config = uvicorn.Config(
-        site.app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_SECONDS, server_header=False
+        site.app,
+        log_level="warning",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
     )
     if sys.platform == "win32":  # event loops there have no signal handlers
         await uvicorn.Server(config).serve(sockets=[listening])

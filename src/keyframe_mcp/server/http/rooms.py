@@ -20,14 +20,13 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from keyframe_mcp.engine.ownership import LOCAL
 from keyframe_mcp.server.beneath import close_standing_streams
 from keyframe_mcp.server.http.streams import Streams
 from keyframe_mcp.server.notices import end_listening
 
 Transport = Literal["http", "sse"]
 
-NOBODY = "local"
-"""The owner of what is asked for where nobody has to say who they are: whoever works at this machine."""
 IDLE_SECONDS = 3600.0  # twice what the SDK gives a session that nobody uses
 SWEEP_SECONDS = 300.0
 CHECKED_ALREADY = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # by the gate, for every path
@@ -103,6 +102,8 @@ class Rooms:
 
     async def room(self, owner: str) -> Room:
         """An owner's room."""
+        if room := self._rooms.get(owner):
+            return room
         async with self._making:
             if owner not in self._rooms:
                 self._rooms[owner] = await self._make(owner)
@@ -158,5 +159,5 @@ def owner_of(scope: Scope) -> str:
     """Whose request it is, as the sign-in found out."""
     user = scope.get("user")
     if not isinstance(user, AuthenticatedUser):
-        return NOBODY
+        return LOCAL  # nobody has to say who they are: it is whoever works at this machine
     return user.access_token.subject or user.access_token.client_id

@@ -34,6 +34,8 @@ class Verifier(TokenVerifier):
 
     async def verify_token(self, token: str) -> AccessToken | None:
         """Who holds it; None when nobody should. Raises `CannotTell`."""
+        if not token.isascii():
+            return None
         owner = owner_of(token, self._access.tokens)
         if owner is not None:
             scopes = list(self._access.oauth.scopes) if self._access.oauth else []
