@@ -12,6 +12,7 @@ import av
 import cv2
 import numpy as np
 
+import load
 import renderer
 import rivals
 import startup
@@ -41,6 +42,7 @@ figures to read.
 Median of processes started in turn, each measured when it had answered `initialize`; a host waits for this.
 
 {tokens.section()}
+{load.section()}
 ## The embedded renderer
 
 {AIMS}
@@ -51,18 +53,30 @@ Median of processes started in turn, each measured when it had answered `initial
 """
 
 
-def with_tokens(page):
-    """The page with the figures about tokens alone measured again."""
-    return re.sub(r"## What a model reads\n.*?\n(?=## )", lambda _: tokens.section() + "\n", page, flags=re.DOTALL)
+def with_again(page, heading, section):
+    """The page with one section measured again. The renderer's is the last one, and is always there."""
+    if f"\n## {heading}\n" not in page:
+        return page.replace("\n## The embedded renderer\n", f"\n{section}\n## The embedded renderer\n")
+    return re.sub(rf"## {heading}\n.*?\n(?=## )", lambda _: section + "\n", page, flags=re.DOTALL)
+
+
+def wanted(given):
+    """The page, as much of it measured again as was asked for."""
+    if given.tokens:
+        return with_again(PAGE.read_text("utf-8"), "What a model reads", tokens.section())
+    if given.load:
+        return with_again(PAGE.read_text("utf-8"), "Many clients over HTTP", load.section())
+    return report(given.quick)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer scenes and repeats")
     parser.add_argument("--tokens", action="store_true", help="only what a model reads; takes seconds")
+    parser.add_argument("--load", action="store_true", help="only many clients over HTTP; takes three minutes")
     parser.add_argument("--fresh", type=Path, metavar="FOLDER", help="first install rivals there and ask them anew")
     given = parser.parse_args()
     if given.fresh:
         rivals.refresh(given.fresh.resolve())
-    PAGE.write_text(with_tokens(PAGE.read_text("utf-8")) if given.tokens else report(given.quick), "utf-8")
+    PAGE.write_text(wanted(given), "utf-8")
     print(f"wrote {PAGE.name}")
