@@ -54,8 +54,14 @@ def page(host_id: str) -> str:
     else:
         can = bool(host.reference or host.shape.bearer)
         parts += ["## A server that runs somewhere", fenced(host, wanted(host, Remote(URL, TOKEN if can else ""), {}))]
-    parts += ["## Keys", keys(host), f"Facts from <{host.page}>, read {READ}."]
+    parts += ["## Keys", keys(host), sources(host)]
     return "\n\n".join(parts)
+
+
+def sources(host: Host) -> str:
+    """Where the facts are from, and whether they were tried."""
+    tried = f"Tried with {host.name} {host.tried}." if host.tried else f"{host.name} itself was not run for this page."
+    return f"Facts are from a copy of <{host.page}>, read {READ}. {tried}"
 
 
 def commands(host_id: str) -> str:

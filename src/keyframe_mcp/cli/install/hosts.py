@@ -1,6 +1,7 @@
 """The hosts this knows, as data: where each keeps its servers, in which form, and whose page says so.
 
-Every fact was read on the page named, on the day named; what was tried with the host's own program is said so.
+Facts are from copies and excerpts of the page named, and of public configurations, read on the day named. `tried` is
+the version of the host's own program that was seen to read what is written here; the others were not run.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class Host:
     """Whether references are questions to the user, which stand in a list of their own."""
     override: str = ""
     """A variable that names another file."""
+    tried: str = ""
+    """The version that was seen to read what we write, if one was."""
     remote_note: str = ""
     """Why a remote server cannot be written into the file, if it cannot."""
 
@@ -76,6 +79,7 @@ HOSTS: Mapping[str, Host] = MappingProxyType(
         ),
         "claude-code": Host(
             name="Claude Code",
+            tried="2.1.197",
             page="https://code.claude.com/docs/en/mcp",
             after="Start claude again and type /mcp; a server of a project's file is to be approved there once.",
             project=".mcp.json",
@@ -126,6 +130,7 @@ HOSTS: Mapping[str, Host] = MappingProxyType(
         ),
         "codex": Host(
             name="Codex",
+            tried="0.169.0",
             page="https://developers.openai.com/codex/mcp",
             after="Start codex again and type /mcp, or run: codex mcp list",
             within=("mcp_servers",),
@@ -141,6 +146,7 @@ HOSTS: Mapping[str, Host] = MappingProxyType(
         ),
         "gemini-cli": Host(
             name="Gemini CLI",
+            tried="0.61.0",
             page="https://github.com/google-gemini/gemini-cli/blob/main/docs/tools/mcp-server.md",
             after="Start gemini again and type /mcp, or run: gemini mcp list",
             form="jsonc",
@@ -160,6 +166,7 @@ HOSTS: Mapping[str, Host] = MappingProxyType(
         ),
         "opencode": Host(
             name="opencode",
+            tried="1.18.33",
             page="https://opencode.ai/docs/mcp-servers",
             after="Start opencode again, or run: opencode mcp list",
             within=("mcp",),
