@@ -79,6 +79,10 @@ def test_what_others_can_reach_does_not_start_without_a_sign_in_and_a_name(
         ({"KEYFRAME_ALLOWED_ORIGINS": "app.example.com"}, "is not an origin"),
         ({"KEYFRAME_PUBLIC_URL": "http://mcp.example.com"}, "could be read on its way; use https"),
         ({"KEYFRAME_PUBLIC_URL": "mcp.example.com"}, "is not a URL"),
+        ({"KEYFRAME_PUBLIC_URL": "https://mcp.example.com/mcp"}, "ends in /mcp; leave that out"),
+        ({"KEYFRAME_AUTH_TOKEN": "ann:x"}, "would keep nobody out; did you mean KEYFRAME_AUTH_TOKENS?"),
+        ({"KEYFRAME_OAUTH_ISSUR": "https://a.example"}, "did you mean KEYFRAME_OAUTH_ISSUER?"),
+        ({"KEYFRAME_ALLOW_HOSTS": "a.example"}, "did you mean KEYFRAME_ALLOWED_HOSTS?"),
         ({"KEYFRAME_OAUTH_JWKS_URL": "http://login.example.com/keys"}, "use https"),
     ],
 )
@@ -89,6 +93,16 @@ def test_names_that_would_let_in_too_much_or_nobody_are_refused(variables: dict[
     assert says in str(caught.value)
 
 
+def test_a_refused_start_says_what_lets_others_in():
+    assert "because others can reach it (KEYFRAME_PUBLIC_URL is set), and:" in refusal(
+        KEYFRAME_PUBLIC_URL="https://mcp.example.com"
+    )
+    assert "(it listens on 0.0.0.0 and KEYFRAME_ALLOWED_HOSTS is set)" in refusal(
+        EVERYWHERE, KEYFRAME_ALLOWED_HOSTS="mcp.example.com"
+    )
+    assert refusal(KEYFRAME_OAUTH_SCOPES="video").startswith("this server does not start:\n  OAuth is half set up")
+
+
 def test_a_server_behind_a_name_knows_it_and_this_machine_and_no_other():
     found = access(
         EVERYWHERE, KEYFRAME_AUTH_TOKENS=TOKENS, KEYFRAME_PUBLIC_URL="https://mcp.example.com/",
@@ -96,7 +110,10 @@ def test_a_server_behind_a_name_knows_it_and_this_machine_and_no_other():
     )  # fmt: skip
 
     known = ("mcp.example.com", "MCP.example.com:443", "inner.example:9000", "127.0.0.1:8765", "localhost")
-    unknown = ("", "evil.example", "mcp.example.com.evil.example", "evil.mcp.example.com", "inner.example:9001")
+    unknown = (
+        "", "evil.example", "mcp.example.com.evil.example", "evil.mcp.example.com", "inner.example:9001",
+        "localhost:", "localhost:x", "localhost:\u00b2", "localhost:1:1", "localhost:-1",
+    )  # fmt: skip
     assert [each for each in known if not found.knows(each)] == []
     assert [each for each in (*unknown, EVERYWHERE) if found.knows(each)] == []
     assert found.welcomes("https://app.example.com")
@@ -196,6 +213,27 @@ async def test_a_page_that_is_named_may_call_and_read_and_no_other(tmp_path: Pat
     assert put.status_code == 400
     assert called.status_code == 401
     assert "WWW-Authenticate" in called.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize("said", ["Forwarded", "X-Forwarded-For", "X-Real-IP"])
+async def test_a_proxy_before_a_server_without_a_sign_in_is_refused_with_what_to_set(tmp_path: Path, said: str):
+    async with open_site(tmp_path) as opened, browser(**{said: "192.0.2.1"}) as anybody:
+        refused = await anybody.post(f"{opened.address}/mcp", json=PING, headers=ACCEPT)
+    async with open_site(tmp_path, KEYFRAME_AUTH_TOKENS=TOKENS) as opened, browser(**{said: "192.0.2.1"}) as anybody:
+        asked = await anybody.post(f"{opened.address}/mcp", json=PING, headers=ACCEPT)
+
+    assert refused.status_code == 403
+    assert "KEYFRAME_AUTH_TOKENS" in refused.json()["error"]
+    assert asked.status_code == 401
+
+
+async def test_no_token_and_a_wrong_one_are_told_apart(tmp_path: Path):
+    async with open_site(tmp_path, KEYFRAME_AUTH_TOKENS=TOKENS) as opened, browser(**ACCEPT) as anybody:
+        none = await anybody.post(f"{opened.address}/mcp", json=PING)
+        wrong = await anybody.post(f"{opened.address}/mcp", json=PING, headers={"Authorization": "Bearer wrong"})
+
+    assert none.json()["error_description"] == "Authentication required"
+    assert wrong.json()["error_description"] == "the token is not one this server knows, or it has ended"
 
 
 async def test_ready_says_what_is_wrong_in_a_word_and_that_the_process_ends(tmp_path: Path):

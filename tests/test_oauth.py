@@ -276,5 +276,19 @@ async def test_a_scope_that_is_missing_is_named_and_an_issuer_that_is_down_is_no
     assert rich.status_code not in (401, 403)
 
 
+async def test_whoever_runs_the_server_reads_in_the_log_why_a_token_was_refused(caplog: pytest.LogCaptureFixture):
+    issuer = Issuer()
+    check = checker(issuer)
+    with caplog.at_level("INFO", "keyframe_mcp.server.http.oauth"):
+        refused = issuer.token(aud="https://mcp.example.com/mcp/")
+        assert await check.verify_token(refused) is None
+        assert await check.verify_token(issuer.token(exp=int(time.time()) - 60)) is None
+
+    assert "https://mcp.example.com/mcp/" in caplog.messages[0]
+    assert "wanted aud https://mcp.example.com/mcp, iss https://login.example.com" in caplog.messages[0]
+    assert "expired" in caplog.messages[1]
+    assert refused.rpartition(".")[2] not in caplog.text
+
+
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import click
@@ -14,6 +14,9 @@ from keyframe_mcp.cli.logs import announce
 from keyframe_mcp.cli.session import ME, session, settings
 from keyframe_mcp.server import build_server
 from keyframe_mcp.settings import LOG_FORMATS
+
+if TYPE_CHECKING:
+    from keyframe_mcp.server.http import Access
 
 Transports = Literal["stdio", "http", "sse", "all"]
 Network = Literal["http", "sse"]
@@ -85,5 +88,13 @@ async def over_http(transport: Transports, host: str, port: int, log_format: str
         async with session(found) as application:
             chosen = CHOICES[transport]
             where = " and ".join(f"{access.base_url or f'port {port} of {host}'}{PATHS[each]}" for each in chosen)
-            announce(f"keyframe-mcp listens on {where}")
+            announce(f"keyframe-mcp listens on {where}{who(access, host, port)}")
             await serve_http(Site(application, access, chosen), listening, application)
+
+
+def who(access: Access, host: str, port: int) -> str:
+    """Who gets in, and where a proxy finds the server."""
+    if access.is_open:
+        return ", for whoever is on this machine; there is no sign-in"
+    here = f"http://{host}:{port}"
+    return "" if access.base_url == here else f"; a proxy finds it at {here}"

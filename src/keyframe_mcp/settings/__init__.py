@@ -10,7 +10,16 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from keyframe_mcp.errors import InvalidSettings
-from keyframe_mcp.settings.addresses import PRINTABLE, hosts, listed, origins, url_problem, url_setting, without_secrets
+from keyframe_mcp.settings.addresses import (
+    PRINTABLE,
+    hosts,
+    listed,
+    origins,
+    public_url,
+    url_problem,
+    url_setting,
+    without_secrets,
+)
 from keyframe_mcp.settings.tokens import Token, parse_tokens
 from keyframe_mcp.settings.values import allowed, catalog_dir, dollars, folder, one_of, switch
 from keyframe_mcp.settings.variables import (
@@ -21,7 +30,7 @@ from keyframe_mcp.settings.variables import (
     is_set,
     limit_variable,
     strange,
-    unknown_budgets,
+    unknown_guards,
 )
 
 __all__ = [
@@ -243,7 +252,7 @@ def read_settings(environment: Mapping[str, str], working_dir: Path, home: Path)
             **network(given, problems),
             "allow_loopback": switch("ALLOW_LOOPBACK", given, problems),
         },
-        [*problems, *bad_limits(given), *unknown_budgets(environment, own_variables())],
+        [*problems, *bad_limits(given), *unknown_guards(environment, own_variables())],
     )
     return settings.within(environment)
 
@@ -251,7 +260,7 @@ def read_settings(environment: Mapping[str, str], working_dir: Path, home: Path)
 def network(given: Mapping[str, str], problems: list[str]) -> dict[str, object]:
     """How the server is reached over HTTP, and by whom."""
     return {
-        "public_url": url_setting("PUBLIC_URL", given, problems),
+        "public_url": public_url(given, problems),
         "auth_tokens": given.get(PREFIX + "AUTH_TOKENS"),
         "allowed_hosts": hosts("ALLOWED_HOSTS", given, problems),
         "allowed_origins": origins("ALLOWED_ORIGINS", given, problems),

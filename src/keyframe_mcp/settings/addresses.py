@@ -12,6 +12,7 @@ from keyframe_mcp.settings.variables import PREFIX
 PRINTABLE = re.compile(r"[!-~]+")
 """What a header or a URL can carry: an HTTP library would choke on anything else, long after the start."""
 HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+ENDPOINTS = ("mcp", "sse", "messages", "files", "uploads", "webhooks", "health", "ready")
 SEPARATORS = re.compile(r"[\s,]+")
 
 
@@ -40,6 +41,15 @@ def origins(name: str, given: Mapping[str, str], problems: list[str]) -> tuple[s
         if not re.fullmatch(rf"https?://{HOST.pattern}", each)
     )
     return tuple(dict.fromkeys(each.lower() for each in found))
+
+
+def public_url(given: Mapping[str, str], problems: list[str]) -> str | None:
+    """Where the server is reached: the address before /mcp."""
+    url = url_setting("PUBLIC_URL", given, problems)
+    last = (url or "").rpartition("/")[2]
+    if url and last in ENDPOINTS:
+        problems.append(f"{PREFIX}PUBLIC_URL={without_secrets(url)} ends in /{last}; leave that out")
+    return url
 
 
 def url_setting(name: str, given: Mapping[str, str], problems: list[str], *, exact: bool = False) -> str | None:

@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 PREFIX = "KEYFRAME_"
 BUDGET = f"{PREFIX}BUDGET"
+GUARDS = (BUDGET, f"{PREFIX}AUTH", f"{PREFIX}OAUTH", f"{PREFIX}ALLOW")
+"""What must not be misspelt: limits, and who and what is let in."""
 LIMITS: Mapping[str, str] = MappingProxyType({"at_once": "jobs at once", "submits_per_minute": "submissions a minute"})
 """How much a provider may be given, and in words: `KEYFRAME_WAVESPEED_AT_ONCE`, `..._SUBMITS_PER_MINUTE`."""
 
@@ -55,20 +57,28 @@ def bad_limits(given: Mapping[str, str]) -> list[str]:
     return problems
 
 
-def unknown_budgets(environment: Mapping[str, str], ours: Collection[str]) -> list[str]:
-    """Misspelt limits. Any other stranger is pointed out; to go on without a limit that was meant costs money."""
-    known = [name for name in ours if name.startswith(BUDGET)]
+def unknown_guards(environment: Mapping[str, str], ours: Collection[str]) -> list[str]:
+    """Misspelt limits and locks. Any other stranger is pointed out; to go on without these costs money, or lets in."""
+    known = [name for name in ours if name.startswith(GUARDS)]
     others = tuple(f"_{name.upper()}" for name in ("base_url", *LIMITS))  # of a provider that may be called so
     unknown = [
         name
         for name, value in environment.items()
-        if name.upper().startswith(BUDGET) and name not in known and not name.endswith(others) and is_set(value)
+        if name.upper().startswith(GUARDS) and name not in known and not name.endswith(others) and is_set(value)
     ]
-    near = {name: get_close_matches(name.upper(), known, n=1, cutoff=0.8) for name in unknown}
-    meant = {
-        name: f"did you mean {near[name][0]}?" if near[name] else f"there are {', '.join(known)}" for name in unknown
-    }
-    return [f"{name} is no setting, and would limit nothing; {meant[name]}" for name in sorted(unknown)]
+    return [f"{name} is no setting, and would {guarding(name)}; {meant(name, known)}" for name in sorted(unknown)]
+
+
+def guarding(name: str) -> str:
+    """What a misspelt variable does."""
+    return "limit nothing" if name.upper().startswith(BUDGET) else "keep nobody out"
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """Which variable it may have been, or those there are."""
+    near = get_close_matches(name.upper(), known, n=1, cutoff=0.8)
+    kind = [each for each in known if each[: len(PREFIX) + 4] == name.upper()[: len(PREFIX) + 4]]
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(kind)}"
 
 
 def whole(name: str, text: str, problems: list[str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -49,7 +49,8 @@ class Access:
     def knows(self, host: str) -> bool:
         """Whether a `Host` header names this server. A name without a port stands for every port."""
         host = host.lower()
-        return host in self.hosts or re.sub(r":[0-9]+$", "", host) in self.hosts
+        name, _, port = host.rpartition(":")
+        return host in self.hosts or (name in self.hosts and port.isascii() and port.isdigit())
 
     def welcomes(self, origin: str) -> bool:
         """Whether a web page from there may call."""
@@ -64,21 +65,22 @@ def access_of(settings: Settings, host: str, port: int) -> Access:
     """
     public = settings.public_url
     own = tuple(name_of(public)) if public else ()
-    is_private = all(is_loopback(each) for each in (host, *own, *settings.allowed_hosts))
+    ways = ways_in(settings, host, own)
+    is_private = not ways
     base = public or (f"http://{bracketed(host)}:{port}" if host in LOOPBACK else None)
     tokens, problems = settings.tokens(), list[str]()
     oauth = oauth_of(settings, base, problems)
     if not is_private and not tokens and oauth is None and not problems:
         problems.append(
-            "no sign-in: set KEYFRAME_AUTH_TOKENS=name:TOKEN (make one with: openssl rand -hex 24), "
+            "it has no sign-in: set KEYFRAME_AUTH_TOKENS=name:TOKEN (make one with: openssl rand -hex 24), "
             "or KEYFRAME_OAUTH_ISSUER and KEYFRAME_OAUTH_JWKS_URL"
         )
     if host not in LOOPBACK and not own and not settings.allowed_hosts:
         problems.append(
-            "no name: set KEYFRAME_PUBLIC_URL=https://mcp.example.com, or KEYFRAME_ALLOWED_HOSTS, to what clients "
-            "call it"
+            "it has no name: set KEYFRAME_PUBLIC_URL=https://mcp.example.com, or KEYFRAME_ALLOWED_HOSTS, to what "
+            "clients call it"
         )
-    require(problems, host, is_private=is_private)
+    require(problems, ways)
     return Access(
         base_url=base,
         hosts=tuple(dict.fromkeys([*LOOPBACK_NAMES, *own, *settings.allowed_hosts])),
@@ -108,14 +110,22 @@ def oauth_of(settings: Settings, base: str | None, problems: list[str]) -> OAuth
     return OAuth(issuer=issuer, audience=audience, jwks_url=jwks_url, scopes=settings.oauth_scopes)
 
 
-def require(problems: Iterable[str], host: str, *, is_private: bool) -> None:
+def ways_in(settings: Settings, host: str, own: Iterable[str]) -> list[str]:
+    """What lets others reach the server. A tunnel or a proxy listens for it where it has a name."""
+    return [
+        *([] if is_loopback(host) else [f"it listens on {host}"]),
+        *([] if all(map(is_loopback, own)) else ["KEYFRAME_PUBLIC_URL is set"]),
+        *([] if all(map(is_loopback, settings.allowed_hosts)) else ["KEYFRAME_ALLOWED_HOSTS is set"]),
+    ]
+
+
+def require(problems: Sequence[str], ways: Sequence[str]) -> None:
     """Raises `InvalidSettings` for all of them at once."""
-    found = list(problems)
-    if not found:
+    if not problems:
         return
-    head = "this server cannot start" if is_private else f"others could reach this server (it listens on {host})"
-    alone = "" if is_private else "\n  or let only this machine reach it: --host 127.0.0.1, and none of these variables"
-    raise InvalidSettings("\n  ".join([f"{head}, and there is", *found]) + alone)
+    because = f", because others can reach it ({' and '.join(ways)}), and:" if ways else ":"
+    alone = ["or let only this machine reach it: none of these variables, and --host 127.0.0.1"] if ways else []
+    raise InvalidSettings("\n  ".join([f"this server does not start{because}", *problems, *alone]))
 
 
 def name_of(url: str) -> Iterable[str]:

@@ -6,7 +6,6 @@ reach a tool, a file or an upload (the specification asks for both checks).
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
@@ -30,6 +29,8 @@ REQUEST_HEADERS = (
     "X-Filename",
 )
 RESPONSE_HEADERS = ("Content-Range", "Mcp-Session-Id", "WWW-Authenticate")
+FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip")
+"""What proxies say. Not all do: a sign-in is what keeps others out."""
 PREFLIGHT_SECONDS = 600
 
 
@@ -45,17 +46,32 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        host, origin = headers.get("host", ""), headers.get("origin")
+        host, origin = header(scope, b"host") or "", header(scope, b"origin")
         if not self._access.knows(host):
             refusal = refused(421, f"this server is not called {host[:100]!r}; KEYFRAME_ALLOWED_HOSTS gives its names")
         elif origin is not None and not self._access.welcomes(origin):
             allowing = "KEYFRAME_ALLOWED_ORIGINS names those that may"
             refusal = refused(403, f"pages of {origin[:100]!r} may not call; {allowing}")
+        elif self._access.is_open and any(header(scope, each) is not None for each in FORWARDED):
+            refusal = refused(403, "a proxy brings others here, and there is no sign-in; set KEYFRAME_AUTH_TOKENS")
         else:
             await self.app(scope, receive, send)
             return
         await refusal(scope, receive, send)
+
+
+class Sharing(CORSMiddleware):
+    """Tells browsers what pages may read. Whoever posts without an origin is none, and nobody keeps such an answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, with the headers that browsers ask for."""
+        needless = scope["type"] == "http" and scope["method"] == "POST" and header(scope, b"origin") is None
+        await (self.app(scope, receive, send) if needless else super().__call__(scope, receive, send))
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first header of that name, which is in small letters."""
+    return next((value.decode("latin-1") for each, value in scope["headers"] if each == name), None)
 
 
 def refused(status: int, message: str) -> JSONResponse:
@@ -66,7 +82,7 @@ def refused(status: int, message: str) -> JSONResponse:
 def sharing(access: Access) -> Middleware:
     """What pages of other origins may do, and read: nothing, but for those that are named."""
     return Middleware(
-        CORSMiddleware,
+        Sharing,
         allow_origins=access.origins,
         allow_origin_regex=LOOPBACK_ORIGIN if access.is_private else None,
         allow_methods=METHODS,

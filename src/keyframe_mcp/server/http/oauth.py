@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -11,6 +13,8 @@ from mcp.server.auth.provider import AccessToken, TokenVerifier
 
 from keyframe_mcp.server.http.access import OAuth
 from keyframe_mcp.server.http.signing_in import CannotTell
+
+log = logging.getLogger(__name__)
 
 ALGORITHMS = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
@@ -75,9 +79,11 @@ class SignedTokens(TokenVerifier):
             return None
         key_id, algorithm = header.get("kid"), header.get("alg")
         if algorithm not in ALGORITHMS:
+            log.info("a signed token is not good: its signature is made in the way %.20r", algorithm)
             return None
         key = await self._keys.find(key_id if isinstance(key_id, str) else None)
         if key is None:
+            log.info("a signed token is not good: the issuer publishes no key %.60r", key_id)
             return None
         try:
             claims = jwt.decode(
@@ -89,14 +95,28 @@ class SignedTokens(TokenVerifier):
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
-        except (jwt.PyJWTError, TypeError, ValueError):  # the last two: a key that is not for this algorithm
+        except (jwt.PyJWTError, TypeError, ValueError) as error:  # the last two: a key that is not for this algorithm
+            log.info("a signed token is not good: %s; wanted %s", wrong(error, token), self._wanted)
             return None
         return self._accepted(token, claims)
+
+    @property
+    def _wanted(self) -> str:
+        return f"aud {self._oauth.audience}, iss {self._oauth.issuer}"
 
     def _accepted(self, token: str, claims: Mapping[str, Any]) -> AccessToken:
         subject = f"oauth:{self._oauth.issuer}#{claims['sub']}"
         client = claims.get("client_id") or claims.get("azp") or claims["sub"]
         return AccessToken(token=token, client_id=str(client), subject=subject, scopes=scopes_of(claims))
+
+
+def wrong(error: Exception, token: str) -> str:
+    """What is wrong with a token, and what it says of itself: that is no secret, and proves nothing."""
+    with suppress(jwt.PyJWTError, TypeError, ValueError):
+        claims = jwt.decode(token, options={"verify_signature": False})
+        said = {name: str(claims.get(name))[:120] for name in ("aud", "iss", "exp")}
+        return f"{error} ({said!r})"
+    return type(error).__name__
 
 
 def scopes_of(claims: Mapping[str, Any]) -> list[str]:

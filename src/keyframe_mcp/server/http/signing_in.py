@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import partial
 
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
 from mcp.server.auth.provider import AccessToken, TokenVerifier
@@ -18,7 +20,13 @@ from starlette.types import ASGIApp
 from keyframe_mcp.server.http.access import Access
 from keyframe_mcp.settings.tokens import owner_of
 
+log = logging.getLogger(__name__)
+
 METADATA = "/.well-known/oauth-protected-resource"
+
+
+class Refused(AuthenticationError):
+    """A token that lets nobody in. The text is for whoever sent it."""
 
 
 class CannotTell(AuthenticationError):
@@ -32,15 +40,17 @@ class Verifier(TokenVerifier):
         self._access = access
         self._signed = signed
 
-    async def verify_token(self, token: str) -> AccessToken | None:
-        """Who holds it; None when nobody should. Raises `CannotTell`."""
-        if not token.isascii():
-            return None
-        owner = owner_of(token, self._access.tokens)
+    async def verify_token(self, token: str) -> AccessToken:
+        """Who holds it. Raises `Refused`, `CannotTell`."""
+        owner = owner_of(token, self._access.tokens) if token.isascii() else None
         if owner is not None:
             scopes = list(self._access.oauth.scopes) if self._access.oauth else []
             return AccessToken(token=token, client_id=owner, subject=owner, scopes=scopes)
-        return None if self._signed is None else await self._signed.verify_token(token)
+        signed = await self._signed.verify_token(token) if self._signed is not None and token.isascii() else None
+        if signed is None:
+            log.info("a token was refused")
+            raise Refused("the token is not one this server knows, or it has ended")
+        return signed
 
 
 def guarded(app: ASGIApp, access: Access, signed: TokenVerifier | None) -> ASGIApp:
@@ -49,15 +59,20 @@ def guarded(app: ASGIApp, access: Access, signed: TokenVerifier | None) -> ASGIA
         return app
     scopes = list(access.oauth.scopes) if access.oauth else []
     where = build_resource_metadata_url(resource_of(access)) if access.oauth else None
-    backend = BearerAuthBackend(Verifier(access, signed))
-    return AuthenticationMiddleware(RequireAuthMiddleware(app, scopes, where), backend, on_error=not_now)
+    required, backend = RequireAuthMiddleware(app, scopes, where), BearerAuthBackend(Verifier(access, signed))
+    return AuthenticationMiddleware(required, backend, on_error=partial(kept_out, where))
 
 
-def not_now(connection: HTTPConnection, error: Exception) -> Response:
-    """The answer when nobody can tell who asks."""
+def kept_out(where: AnyHttpUrl | None, connection: HTTPConnection, error: Exception) -> Response:
+    """The answer to a token that is not good, or cannot be looked at now. `where` says who gives out others."""
     del connection
+    if isinstance(error, CannotTell):
+        body = {"error": "temporarily_unavailable", "error_description": str(error)}
+        return JSONResponse(body, 503, {"Retry-After": "10"})
+    metadata = f', resource_metadata="{where}"' if where else ""
+    challenge = f'Bearer error="invalid_token", error_description="{error}"{metadata}'
     return JSONResponse(
-        {"error": "temporarily_unavailable", "error_description": str(error)}, 503, {"Retry-After": "10"}
+        {"error": "invalid_token", "error_description": str(error)}, 401, {"WWW-Authenticate": challenge}
     )
 
 
