@@ -69,6 +69,7 @@ tests: $(STAMP)
 # the figures in docs/reliability.md are its output
 soak: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python -m crash --seeds 1,2,3 --processes 1,2 --stops 3 --write docs/reliability.json
+	PYTHONPATH=tests $(BIN)/python -m crash --seeds 11 --processes 2 --jobs 240 --stops 3 --calls --write docs/reliability.json
 	PYTHONPATH=tests $(BIN)/python -m crash --strategies naive --jobs 60 --kills 5 --write docs/reliability.json
 	PYTHONPATH=tests $(BIN)/python -m soak --tasks 10000 --fuzz 5000 --write docs/reliability.json
 	$(BIN)/python -m keyframe_mcp.docs

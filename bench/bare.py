@@ -1,11 +1,13 @@
 """What somebody would write with the SDK alone: one server, one `get_task`, answered from a dictionary.
 
 `python bench/bare.py PORT like FILE` declares every field ours has and answers with the task in that JSON file;
-`python bench/bare.py PORT tiny` answers with two fields. Beneath both is the uvicorn our server has.
+`python bench/bare.py PORT tiny` answers with two fields. Beneath both is the uvicorn our server has. `seldom` at the
+end has Python search for garbage as seldom as ours does.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from datetime import datetime
@@ -88,8 +90,11 @@ async def get_little(task_id: str, wait_seconds: float = 0) -> dict[str, str]:
     return {"task_id": task_id, "status": "succeeded"}
 
 
-def main(port, kind, file=""):
+def main(port, kind, file="", searching=""):
     """Serve until killed."""
+    if searching == "seldom":
+        gc.freeze()
+        gc.set_threshold(10_000, 10, 10)
     if kind == "like":
         task = Task.model_validate(json.loads(Path(file).read_text("utf-8")))
         known[task.task_id] = task

@@ -85,10 +85,8 @@ async def open_reached(
             KEYFRAME_ALLOW_LOOPBACK="1",
             KEYFRAME_WAVESPEED_BASE_URL=wavespeed.base_url,
             KEYFRAME_REPLICATE_BASE_URL=replicate.base_url,
-            WAVESPEED_API_KEY=KEY,
-            REPLICATE_API_TOKEN=KEY,
+            **{"WAVESPEED_API_KEY": KEY, "REPLICATE_API_TOKEN": KEY} | more,
             **({"KEYFRAME_PUBLIC_URL": url} if is_public else {}),
-            **more,
         )
         application = await stack.enter_async_context(open_application(settings, folder, pace=pace))
         site = Site(application, access_of(settings, "127.0.0.1", port), ["http"])

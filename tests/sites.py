@@ -11,12 +11,11 @@ from typing import Any
 import anyio
 import httpx
 import httpx2
-import uvicorn
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from keyframe_mcp.app import Application
-from keyframe_mcp.server.http import Access, Site, access_of, listen
+from keyframe_mcp.server.http import Access, Site, access_of, configured, listen
 from keyframe_mcp.server.http.ending import QuietServer
 from keyframe_mcp.server.links import Links
 from studio import open_server_inside
@@ -56,7 +55,12 @@ class Served:
 
 @asynccontextmanager
 async def open_site(
-    folder: Path, settings: Mapping[str, str] = NOTHING, upload_seconds: float = 60, **more: str
+    folder: Path,
+    settings: Mapping[str, str] = NOTHING,
+    upload_seconds: float = 60,
+    most: int = 100,
+    head_seconds: float = 20,
+    **more: str,
 ) -> AsyncGenerator[Served]:
     """A server on a free port of this machine. With KEYFRAME_PUBLIC_URL it believes that others reach it there."""
     async with open_server_inside(folder, **{**settings, **more}) as application:
@@ -64,8 +68,7 @@ async def open_site(
             port = listening.getsockname()[1]
             access = access_of(application.settings, "127.0.0.1", port)
             site = Site(application, access, ("http", "sse"), upload_seconds=upload_seconds)
-            config = uvicorn.Config(site.app, log_level="error", access_log=False, timeout_graceful_shutdown=2)
-            server = QuietServer(config)
+            server = QuietServer(configured(site.app, most, head_seconds))
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(server.serve, [listening])
                 try:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from keyframe_mcp.errors import InvalidSettings
-from keyframe_mcp.server.http.access import Access, access_of
+from keyframe_mcp.server.http.access import Access, access_of, is_loopback
 from keyframe_mcp.settings import read_settings
 from keyframe_mcp.settings.tokens import owner_of, parse_tokens
 from sites import ANN, BEN, TOKENS, browser, open_site
@@ -124,6 +124,28 @@ def test_a_server_behind_a_name_knows_it_and_this_machine_and_no_other():
     assert found.base_url == "https://mcp.example.com"
 
 
+def test_the_usual_port_is_the_same_said_or_not():
+    found = access(
+        EVERYWHERE, KEYFRAME_AUTH_TOKENS=TOKENS, KEYFRAME_PUBLIC_URL="https://mcp.example.com:443",
+        KEYFRAME_ALLOWED_HOSTS="inner.example:443", KEYFRAME_ALLOWED_ORIGINS="https://a.example:443 http://b.example:80",
+    )  # fmt: skip
+
+    assert all(map(found.knows, ("mcp.example.com", "mcp.example.com:443", "inner.example", "inner.example:443")))
+    assert not found.knows("inner.example:444")
+    assert all(map(found.welcomes, ("https://mcp.example.com", "https://a.example", "http://b.example")))
+    assert not any(map(found.welcomes, ("http://a.example", "https://b.example", "https://a.example:80")))
+    assert "https://a.example" in found.origins
+
+
+@pytest.mark.parametrize("host", ["::1:8765", "1::1", "fe80::1", "[::1]:80:80", "example.com:1", "127.0.0.1:1:1"])
+def test_what_only_looks_like_this_machine_is_not_it(host: str):
+    assert not is_loopback(host)
+
+
+def test_this_machine_is_known_with_and_without_a_port():
+    assert all(map(is_loopback, ("::1", "[::1]", "[::1]:80", "127.0.0.1", "127.0.0.2:80", "localhost:8765")))
+
+
 def test_tokens_belong_to_owners_and_are_kept_as_digests():
     settings = read_settings({"KEYFRAME_AUTH_TOKENS": f"{TOKENS}, ann:{ANN}-second"}, Path("/srv"), Path("/home"))
     tokens = settings.tokens()
@@ -162,7 +184,7 @@ def test_no_tokens_at_all_are_none():
 
 async def test_without_a_token_nothing_but_the_way_in_can_be_seen(tmp_path: Path):
     async with open_site(tmp_path, KEYFRAME_AUTH_TOKENS=TOKENS) as opened, browser() as anybody:
-        assert (await anybody.get(f"{opened.address}/health")).json()["status"] == "ok"
+        assert (await anybody.get(f"{opened.address}/health")).json() == {"status": "ok"}
         assert (await anybody.get(f"{opened.address}/ready")).json()["status"] == "ready"
         for token in (None, "?", "wrong", ANN + "x", ANN.upper()):
             headers = ACCEPT | ({} if token is None else {"Authorization": f"Bearer {token}"})
@@ -212,7 +234,10 @@ async def test_a_page_that_is_named_may_call_and_read_and_no_other(tmp_path: Pat
     assert stranger.status_code == 403
     assert put.status_code == 400
     assert called.status_code == 401
-    assert "WWW-Authenticate" in called.headers["access-control-expose-headers"]
+    assert {"ETag", "Location", "Retry-After", "WWW-Authenticate"} <= set(
+        called.headers["access-control-expose-headers"].split(", ")
+    )
+    assert {"If-None-Match", "If-Range", "Range"} <= set(preflight.headers["access-control-allow-headers"].split(", "))
 
 
 @pytest.mark.parametrize("said", ["Forwarded", "X-Forwarded-For", "X-Real-IP"])

@@ -36,7 +36,7 @@ async def called(
     address, said = Address("paid", task_id, str(attempt), "0" * 32), Called(remote_id=remote_id, is_over=is_over)
 
     def decide(task: Task, is_anothers: bool) -> Hint:
-        return hint(task, address, said, may_be=not is_anothers)
+        return hint(task, address, said, is_anothers=is_anothers)
 
     assert await studio.store.hear("paid", f"{task_id} {remote_id} {studio.clock.now}", task_id, remote_id, decide)
     studio.clock.now += 1

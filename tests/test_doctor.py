@@ -482,6 +482,52 @@ def test_hosts_that_start_this_server_are_told_from_those_that_do_not(tmp_path: 
     assert (told.ok, told.found) == (True, "keyframe is in Claude Code; not in cursor")
 
 
+def test_a_broken_file_of_a_host_is_marked_once_and_its_host_is_not_offered(tmp_path: Path):
+    home(tmp_path, cursor={})
+    here = machine(tmp_path)
+    (tmp_path / "home" / ".cursor" / "mcp.json").write_text("{,}")
+    (tmp_path / "project" / ".mcp.json").write_text("nothing")  # both Claude Code and Copilot CLI read it
+
+    one, other = reach.broken_files(here)
+
+    assert (one.ok, other.ok) == (False, False)
+    assert ".mcp.json, line 1" in one.found
+    assert "mcp.json, line 1, column 2" in other.found
+    assert "Nothing was changed" not in one.found + other.found
+    assert reach.hosts(here).found == "none that is known was found on this machine"
+
+
+@pytest.mark.parametrize(
+    ("entry", "is_told"),
+    [
+        ({"command": "k"}, True),
+        ({"command": "k", "env": {"WAVESPEED_API_KEY": "${env:WAVESPEED_API_KEY}"}}, False),
+        ({"url": "https://k.example/mcp"}, False),
+    ],
+)
+def test_a_key_of_this_shell_that_a_host_does_not_hand_on_is_named(
+    tmp_path: Path, entry: dict[str, object], is_told: bool
+):
+    home(tmp_path, cursor={"mcpServers": {"keyframe": entry}})
+    shell = {"WAVESPEED_API_KEY": SECRET}
+    here = replace(machine(tmp_path), machine=Machine(LINUX, tmp_path / "home", shell), keys=tuple(KEYS))
+
+    told = reach.hosts(here)
+
+    lacking = "; Cursor does not hand on WAVESPEED_API_KEY, which this shell has" if is_told else ""
+    assert (told.ok, told.found) == (True, f"keyframe is in Cursor{lacking}")
+
+
+def test_a_folder_to_read_that_is_not_there_is_said(tmp_path: Path):
+    gone, out = tmp_path / "Picturse", tmp_path / "out"
+
+    told = equipment.readable((tmp_path, gone, out), out)
+
+    assert (told.ok, told.found) == (False, f"not there: {gone}")
+    assert "KEYFRAME_ALLOWED_DIRS" in told.advice
+    assert equipment.readable((tmp_path, out), out).ok is None
+
+
 IN_A_HOST = Finding("hosts", "keyframe is in Cursor", ok=True)
 NO_HOST = Finding("hosts", "found, without keyframe: cursor")
 
@@ -489,7 +535,7 @@ NO_HOST = Finding("hosts", "found, without keyframe: cursor")
 @pytest.mark.parametrize(
     ("findings", "to_get", "words"),
     [
-        ([IN_A_HOST], None, "All well. Next: tell your agent: make a 5 second video"),
+        ([IN_A_HOST], None, "All well. Next: tell your agent: make a 5 second video of"),
         ([NO_HOST], None, "All well. Next: keyframe-mcp install"),
         ([IN_A_HOST], CATALOG.providers["siliconflow"], "for AI video, set SILICONFLOW_API_KEY."),
         (

@@ -97,6 +97,15 @@ def test_only_what_tools_make_gets_a_link(name: str):
     assert not links.is_ours("1", links.seal.sign("file", "1", name), name)
 
 
+def test_a_link_with_what_no_link_has_is_none_of_ours():
+    links = Links(Seal(lambda: bytes(32)), Clock(), Path("/out"), PUBLIC, shows_files=False)
+    name = f"kf_{'a' * 26}.mp4"
+
+    for end, signature in (("\ud800", "0" * 32), ("1", "\udfff"), ("1" * 13, "0" * 32), ("\u0661", "0" * 32), ("", "")):
+        assert not links.is_ours(end, signature, name)
+    assert links.is_ours("17", links.seal.sign("file", "17", name), name)
+
+
 async def test_a_linked_file_is_given_whole_in_part_and_not_again_to_who_has_it(tmp_path: Path):
     put(tmp_path)
     async with open_site(tmp_path) as site, site.client() as client:
@@ -134,6 +143,7 @@ async def test_a_linked_file_says_what_it_is_and_can_run_nothing(tmp_path: Path)
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["accept-ranges"] == "bytes"
     assert headers["cross-origin-resource-policy"] == "cross-origin"
+    assert headers["vary"] == "Origin"  # what is kept for one page must not be given to another
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "script-src" not in headers["content-security-policy"]
     age = int(headers["cache-control"].removeprefix("private, max-age="))

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -13,20 +14,22 @@ import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from mcp import Client, StdioServerParameters
 
+from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.cli.install.entries import Local, wanted
 from keyframe_mcp.cli.install.hosts import HOSTS
 from keyframe_mcp.cli.install.links import LINKS, config_of, for_the_web
 from keyframe_mcp.cli.install.machines import LINUX, MACOS, PLATFORMS, WINDOWS, Machine
-from keyframe_mcp.cli.install.starting import PUBLISHED, Installation
+from keyframe_mcp.cli.install.starting import IS_PUBLISHED, PUBLISHED, Installation
 from keyframe_mcp.cli.install.variables import Variables, read_variables
 from keyframe_mcp.cli.install.work import Surroundings, Wish, carry_out, survey, user_place
 from keyframe_mcp.cli.install.writing import replace as replace_file
+from keyframe_mcp.docs import hosts as pages
 from keyframe_mcp.errors import InvalidSettings, UnusableHostFile
 from test_stdio import environment
 
@@ -351,6 +354,45 @@ def test_keys_in_a_file_others_may_read_are_pointed_out(tmp_path: Path):
     assert "chmod 600" in carry_out(Wish("cursor", None, with_keys=True), here, "write")
 
 
+def test_a_host_with_only_a_projects_file_is_given_a_key_by_its_value(tmp_path: Path):
+    here = around(tmp_path, WAVESPEED_API_KEY=VALUE)
+    by_value = re.escape("--env WAVESPEED_API_KEY=VALUE, and keep .trae/mcp.json out of git")
+
+    for wish in (Wish("trae", None, with_keys=True), Wish("trae", None, ("WAVESPEED_API_KEY",))):
+        with pytest.raises(InvalidSettings, match=by_value):
+            carry_out(wish, here, "write")
+    first = carry_out(Wish("trae", None), here, "write")
+    said = carry_out(Wish("trae", None, (f"WAVESPEED_API_KEY={VALUE}",)), here, "write")
+
+    assert re.search(by_value, first)
+    assert f"this folder only: {here.project}." in first
+    assert "holds a key now, WAVESPEED_API_KEY: keep .trae/mcp.json and its copies out of git" in said
+    assert servers("trae", text_of(here.project / ".trae" / "mcp.json"))["keyframe"]["env"] == {
+        "WAVESPEED_API_KEY": VALUE
+    }
+
+
+def test_what_is_shown_of_a_file_is_said_to_be_a_part_and_copies_are_said_to_hold_keys(tmp_path: Path):
+    here = around(tmp_path)
+    path = given("cursor", here, '{"theirs": 1}')
+
+    added = carry_out(Wish("cursor", None), here, "write")
+    taken = carry_out(Wish("cursor", None, remove=True), here, "write")
+
+    assert "Only keyframe's part is shown" in added
+    assert "Only keyframe's part is shown" not in carry_out(Wish("kiro", None), here, "write"), "a new file is all ours"
+    assert f"({path.name}.bak-...) may hold keys" in taken
+    assert "may hold keys" not in added
+
+
+def test_a_secret_that_is_not_shown_is_to_be_put_in_by_hand(tmp_path: Path):
+    here = around(tmp_path, WAVESPEED_API_KEY=VALUE)
+
+    said = carry_out(Wish("lm-studio", None, with_keys=True), here, "print")
+
+    assert "put yours, such as your key, in its place" in said
+
+
 def test_vs_code_asks_for_a_key_once_and_forgets_the_question_with_the_entry(tmp_path: Path):
     here = around(tmp_path, WAVESPEED_API_KEY=VALUE)
     old = '{"inputs": [{"type": "promptString", "id": "mine"}], "servers": {}}'
@@ -397,7 +439,7 @@ def test_codex_hands_keys_on_by_name_and_gets_times_to_wait(tmp_path: Path):
         (Wish("cursor", None, url="http://k.example/mcp"), "https"),
         (Wish("cursor", None, url="https://k.example/mcp?token=x"), "query"),
         (Wish("cursor", None, url="https://k.example/mcp", bearer_variable="not a name"), "never the token"),
-        (Wish("zed", None, url="https://k.example/mcp", bearer_variable="K"), "by hand"),
+        (Wish("zed", None, url="https://k.example/mcp", bearer_variable="K"), '"Authorization": "Bearer THE-TOKEN"'),
         (Wish("cursor", None, bearer_variable="K"), "--transport http"),
         (Wish("cursor", None, command="'uvx"), "quotes"),
     ],
@@ -479,10 +521,23 @@ def test_the_command_is_one_that_stays(prefix: str, found: dict[str, str], comma
 def test_an_installation_that_will_vanish_is_refused_and_another_command_is_taken():
     vanishing = installation("/scratch/venv")
 
-    with pytest.raises(InvalidSettings, match="--command"):
+    with pytest.raises(InvalidSettings, match="--command") as refused:
         vanishing.command()
+    advised = shlex.split(str(refused.value).partition("published: ")[2])
+    assert advised[0] == "--command"
+    assert tuple(vanishing.command(advised[1])) == PUBLISHED
     assert vanishing.command("uvx 'a b'") == ["uvx", "a b"]
     assert replace(vanishing, windows=True).command(r'"C:\a b\k.exe" serve') == [r"C:\a b\k.exe", "serve"]
+
+
+@pytest.mark.parametrize("way", ["print", "link"])
+def test_what_is_only_shown_may_name_an_installation_that_will_vanish(way: Literal["print", "link"], tmp_path: Path):
+    here = around(tmp_path)
+    here = replace(here, installation=replace(here.installation, temporary=tmp_path))
+
+    assert carry_out(Wish("cursor", None), here, way)
+    with pytest.raises(InvalidSettings, match="gone tomorrow"):
+        carry_out(Wish("cursor", None), here, "write")
 
 
 def test_a_shared_file_names_uvx_without_a_path_of_this_machine():
@@ -514,6 +569,19 @@ def test_links_for_pages_are_https_and_lead_to_the_same():
     assert for_the_web("cursor", LINKS["cursor"](config_of(PUBLISHED, ""))).startswith(
         "https://cursor.com/install-mcp?"
     )
+
+
+@pytest.mark.parametrize("host_id", [name for name, host in HOSTS.items() if not host.remote_note])
+def test_every_page_shows_where_a_token_stands_and_what_is_to_be_published_first(host_id: str):
+    page = pages.page(host_id)
+    remote = page.partition("## A server that runs somewhere")[2].partition("## Keys")[0]
+
+    if HOSTS[host_id].reference or HOSTS[host_id].shape.bearer:
+        assert f"install {host_id} --transport http --url {pages.URL} --token-env {pages.TOKEN}" in remote
+    else:
+        assert '"Authorization": "Bearer THE-TOKEN"' in remote
+        assert HOSTS[host_id].header_page in remote
+    assert ("Once the package is published; in a clone" in page) is not IS_PUBLISHED
 
 
 FAKE_CLAUDE = """#!{python}
@@ -624,12 +692,14 @@ async def test_what_was_written_starts_a_server_with_its_tools(tmp_path: Path):
         (("cursor", "--url", "https://x/mcp"), 2, "go together"),
         (("cursor", "--print", "--link"), 2, "choose one"),
         (("cursor", "--env", "KEYFRAME_X=1"), 3, "means nothing"),
+        (("cursor", "--link", "--env", "KEYFRAME_TOOLSET=core"), 2, "install without --link"),
+        (("cursor", "--with-keys"), 2, "WAVESPEED_API_KEY is; export one first"),
     ],
 )
 def test_a_wrong_command_line_is_refused_with_a_sentence(
     arguments: tuple[str, ...], code: int, says: str, tmp_path: Path
 ):
-    done = run(tmp_path, *arguments)
+    done = run(tmp_path, *arguments, **{each.key: "" for each in catalogs.load().providers.values() if each.key})
 
     assert done.returncode == code
     assert says in done.stderr

@@ -561,7 +561,8 @@ async def test_a_disk_that_fills_up_is_said_and_nothing_is_left_on_it(workshop: 
     error = await refusal(keeping(out, workshop, full_disk), "https://a.example/film.mp4")
 
     assert isinstance(error, OutputUnwritable)
-    assert f"{out / ID} cannot be written (No space left on device)" in str(error)
+    assert "the output folder cannot be written (No space left on device)" in str(error)
+    assert str(out) not in str(error)  # the log has the path: who asks may be anybody
     assert names(out) == []
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +19,8 @@ import pytest
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from mcp import Client
+from mcp.client.auth.utils import validate_metadata_issuer
+from mcp.shared.auth import OAuthMetadata, ProtectedResourceMetadata
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -24,7 +29,8 @@ from starlette.routing import Route
 from keyframe_mcp.server.http import listen
 from keyframe_mcp.server.http.access import OAuth
 from keyframe_mcp.server.http.ending import QuietServer
-from keyframe_mcp.server.http.oauth import ALGORITHMS, Keys, SignedTokens
+from keyframe_mcp.server.http.keys import ASK_AGAIN_SECONDS, Keys
+from keyframe_mcp.server.http.oauth import ALGORITHMS, SignedTokens
 from keyframe_mcp.server.http.signing_in import CannotTell
 from sites import ANN, Served, browser, open_site, signed_in
 
@@ -52,6 +58,7 @@ class Issuer:
     keys: dict[str, tuple[str, Any]] = field(default_factory=lambda: {"first": ("RS256", new_key("RS256"))})
     asked: int = 0
     is_down: bool = False
+    says_algorithm: bool = True
 
     def token(self, key_id: str = "first", header: Mapping[str, Any] | None = None, **claims: Any) -> str:
         """A token that is good, but for what is given otherwise. A claim of None is left out."""
@@ -67,7 +74,8 @@ class Issuer:
         """The key set."""
         return {
             "keys": [
-                {"kid": name, "use": "sig", "alg": algorithm} | WAYS[algorithm].to_jwk(key.public_key(), as_dict=True)
+                {"kid": name, "use": "sig", **({"alg": algorithm} if self.says_algorithm else {})}
+                | WAYS[algorithm].to_jwk(key.public_key(), as_dict=True)
                 for name, (algorithm, key) in self.keys.items()
             ]
         }
@@ -96,9 +104,15 @@ class Watch:
         return self.now
 
 
-def checker(issuer: Issuer, clock: Watch | None = None, **more: Any) -> SignedTokens:
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+def checker(
+    issuer: Issuer, clock: Watch | None = None, beside: Callable[[Work], None] | None = None, **more: Any
+) -> SignedTokens:
     asked = {"issuer": issuer.address, "audience": "https://mcp.example.com/mcp", "scopes": ()}
-    return SignedTokens(OAuth(jwks_url="unused", **asked, **more), Keys(issuer.fetch, clock or Watch()))
+    keys = Keys(issuer.fetch, clock or Watch(), beside or list[Work]().append)
+    return SignedTokens(OAuth(jwks_url="unused", **asked, **more), keys)
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
@@ -169,7 +183,8 @@ async def test_a_key_that_is_not_for_the_algorithm_is_no_server_error():
 
 async def test_keys_are_fetched_once_and_again_when_a_new_one_is_used_but_not_for_every_made_up_one():
     issuer, clock = Issuer(), Watch()
-    check = checker(issuer, clock)
+    later: list[Work] = []
+    check = checker(issuer, clock, later.append)
     for _ in range(5):
         assert await check.verify_token(issuer.token())
     assert issuer.asked == 1
@@ -185,13 +200,18 @@ async def test_keys_are_fetched_once_and_again_when_a_new_one_is_used_but_not_fo
 
     del issuer.keys["first"]  # withdrawn: forgotten within the hour
     clock.now += HOUR + 1
-    assert await check.verify_token(issuer.token("second"))
+    withdrawn = issuer.token("second")
+    assert await check.verify_token(withdrawn)
+    assert await check.verify_token(withdrawn)
+    (work,) = later
+    await work()
     assert issuer.asked == 3
 
 
 async def test_an_issuer_that_does_not_answer_keeps_out_only_whom_nobody_can_tell():
     issuer, clock = Issuer(is_down=True), Watch()
-    check = checker(issuer, clock)
+    later: list[Work] = []
+    check = checker(issuer, clock, later.append)
     with pytest.raises(CannotTell):
         await check.verify_token(issuer.token())
     with pytest.raises(CannotTell):  # and it is not asked for every request
@@ -204,6 +224,116 @@ async def test_an_issuer_that_does_not_answer_keeps_out_only_whom_nobody_can_tel
     issuer.is_down = True
     clock.now += HOUR + 1
     assert await check.verify_token(issuer.token())  # with the keys from before
+    await later[0]()
+    assert await check.verify_token(issuer.token())
+
+
+async def test_who_has_a_known_key_never_waits_for_the_issuer():
+    issuer, clock, answer = Issuer(), Watch(), anyio.Event()
+    asked: list[str] = []
+
+    async def slow() -> Mapping[str, Any]:
+        if asked:
+            await answer.wait()
+        asked.append("once")
+        return issuer.published()
+
+    async with anyio.create_task_group() as tasks:
+
+        def beside(work: Work) -> None:
+            tasks.start_soon(work)
+
+        async def stranger() -> None:
+            assert await check.verify_token(issuer.token(header={"kid": "made-up"})) is None
+
+        asked_of = {"issuer": issuer.address, "audience": "https://mcp.example.com/mcp", "jwks_url": ""}
+        check = SignedTokens(OAuth(scopes=(), **asked_of), Keys(slow, clock, beside))
+        with anyio.fail_after(5):
+            assert await check.verify_token(issuer.token())
+            clock.now += ASK_AGAIN_SECONDS + 1
+            tasks.start_soon(stranger)
+            await anyio.wait_all_tasks_blocked()
+            assert await check.verify_token(issuer.token())
+            clock.now += HOUR + 1  # and the old keys do while new ones are fetched
+            assert await check.verify_token(issuer.token())
+        assert asked == ["once"]
+        answer.set()
+    assert asked == ["once"] * 3
+
+
+async def test_an_issuer_that_cannot_be_reached_is_not_waited_for_again_and_again():
+    issuer, clock = Issuer(), Watch()
+    check = checker(issuer, clock)
+    assert await check.verify_token(issuer.token())
+    issuer.is_down = True
+    clock.now += ASK_AGAIN_SECONDS + 1
+    for _ in range(5):
+        assert await check.verify_token(issuer.token(header={"kid": "made-up"})) is None
+    assert issuer.asked == 2
+
+
+async def test_a_key_for_one_algorithm_is_not_good_for_another():
+    issuer = Issuer()
+    check = checker(issuer)
+    key = issuer.keys["first"][1]
+    claims = jwt.decode(issuer.token(), options={"verify_signature": False})
+
+    assert await check.verify_token(jwt.encode(claims, key, "PS256", headers={"kid": "first"})) is None
+    issuer.says_algorithm = False
+    assert await checker(issuer).verify_token(jwt.encode(claims, key, "PS256", headers={"kid": "first"}))
+
+
+@pytest.mark.parametrize("scope", [None, 5, {"a": 1}, [7, "\ud800"], ""])
+async def test_scopes_that_are_none_give_none(scope: object):
+    issuer = Issuer()
+    found = await checker(issuer).verify_token(signed(issuer, scope=scope))
+
+    assert found
+    assert found.scopes == []
+
+
+@pytest.mark.parametrize("sub", ["", "\ud800", "a\nb", "a\0b", "x" * 256, 7])
+async def test_somebody_without_a_name_that_can_be_written_down_is_nobody(sub: object):
+    issuer = Issuer()
+
+    assert await checker(issuer).verify_token(signed(issuer, sub=sub)) is None
+    assert await checker(issuer).verify_token(signed(issuer, client_id=sub))
+
+
+ASKING = """
+import anyio, sys
+from keyframe_mcp.adapters.connection import Connection
+from keyframe_mcp.adapters.dialect import Call
+from keyframe_mcp.server.http.jwks import fetch_keys
+
+async def main(host):
+    assert (await fetch_keys(host + "/keys"))["keys"]
+    connection = Connection(host, {}, None)
+    for send in (connection.ask, connection.pay):
+        assert (await send(Call(method="GET", path="/keys"))).status == 200
+
+anyio.run(main, sys.argv[1])
+"""
+
+
+async def test_proxies_of_the_environment_are_not_used(tmp_path: Path):
+    issuer = Issuer()
+    with anyio.fail_after(60):
+        async with issuing(tmp_path, issuer) as opened:
+            oauth = opened.access.oauth
+            assert oauth
+            host = oauth.jwks_url.removesuffix("/keys")
+            nowhere = dict.fromkeys(["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"], "http://127.0.0.1:1")
+            kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "SYSTEMROOT") if name in os.environ}
+            await anyio.run_process([sys.executable, "-c", ASKING, host], env=kept | nowhere)
+    assert issuer.asked == 3
+
+
+def signed(issuer: Issuer, **claims: object) -> str:
+    """A token with anything in it, as the issuer signs it."""
+    usual = {"iss": issuer.address, "aud": "https://mcp.example.com/mcp", "sub": "carol", "exp": int(time.time()) + 60}
+    body = json.dumps(usual | claims).encode()
+    return jwt.api_jws.PyJWS().encode(body, issuer.keys["first"][1], "RS256", headers={"kid": "first"})
 
 
 @asynccontextmanager
@@ -249,13 +379,26 @@ async def test_a_client_is_told_where_tokens_come_from(tmp_path: Path):
         async with issuing(tmp_path, Issuer(), KEYFRAME_OAUTH_SCOPES="video") as opened, browser() as anybody:
             refused = await anybody.post(f"{opened.address}/mcp", json={})
             where = "/.well-known/oauth-protected-resource"
-            found = [(await anybody.get(opened.address + path)).json() for path in (f"{where}/mcp", where)]
+            answers = [await anybody.get(opened.address + path) for path in (f"{where}/mcp", where)]
+            page = {"Origin": "https://any.example", "Access-Control-Request-Method": "GET"}
+            asked = {"Access-Control-Request-Headers": "mcp-protocol-version"}
+            preflight = await anybody.options(f"{opened.address}{where}/mcp", headers=page | asked)
+            foreign = await anybody.get(f"{opened.address}{where}", headers={"Origin": "https://any.example"})
+            elsewhere = await anybody.get(f"{opened.address}{where}", headers={"Host": "evil.example"})
+    found = [each.json() for each in answers]
 
     assert refused.status_code == 401
     assert f'resource_metadata="https://mcp.example.com{where}/mcp"' in refused.headers["www-authenticate"]
     assert found[0] == found[1]
     assert found[0]["resource"] == "https://mcp.example.com/mcp"
-    assert found[0]["authorization_servers"] == ["https://login.example.com/"]
+    assert found[0]["authorization_servers"] == ["https://login.example.com"]
+    assert (preflight.status_code, foreign.status_code, elsewhere.status_code) == (200, 200, 421)
+    assert preflight.headers["access-control-allow-origin"] == foreign.headers["access-control-allow-origin"] == "*"
+    described = ProtectedResourceMetadata.model_validate_json(answers[0].content)
+    about: Any = {"issuer": "https://login.example.com", "response_types_supported": ["code"]}
+    about |= {f"{each}_endpoint": "https://login.example.com/a" for each in ("authorization", "token")}
+    # as the SDK's own client compares them
+    validate_metadata_issuer(OAuthMetadata.model_validate(about), str(described.authorization_servers[0]))
     assert found[0]["scopes_supported"] == ["video"]
 
 

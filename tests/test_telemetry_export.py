@@ -237,3 +237,31 @@ def test_a_way_of_sending_that_there_is_not_is_refused(name: str, value: str):
     with pytest.raises(InvalidSettings, match=f"{name}={value}"):
         require_possible({name: value})
     require_possible({name: ""})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"OTEL_BSP_SCHEDULE_DELAY": "-1"},
+        {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "x"},
+        {"OTEL_PROPAGATORS": "foo"},
+        {"OTEL_PYTHON_TRACER_PROVIDER": "foo"},
+    ],
+    ids="".join,
+)
+def test_a_standard_variable_that_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path, bad: dict[str, str]):
+    done = subprocess.run(
+        [sys.executable, "-m", "keyframe_mcp"],
+        env=variables(tmp_path, KEYFRAME_TELEMETRY="1", OTEL_EXPORTER_OTLP_HEADERS=f"api-key={COLLECTOR_KEY}", **bad),
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1].startswith("keyframe-mcp: ")  # OpenTelemetry may have logged before
+    assert next(iter(bad)) in done.stderr.splitlines()[-1]
+    assert COLLECTOR_KEY not in done.stderr
+    assert not done.stdout

@@ -25,6 +25,7 @@ from keyframe_mcp.engine.uploads import (
     TooMany,
     Uploads,
     sweep_uploads,
+    taken,
 )
 from keyframe_mcp.errors import InvalidInput, UnreadableImage
 from keyframe_mcp.media.workshop import Workshop
@@ -127,7 +128,7 @@ async def test_what_is_no_picture_too_large_or_broken_off_leaves_nothing(tmp_pat
 
 async def test_an_owner_has_only_so_much_room_and_so_many_hands(tmp_path: Path, workshop: Workshop):
     content, clock = drawn(tmp_path), Clock()
-    uploads = opened(tmp_path, workshop, clock, most_bytes_of_one=len(content) * 3 // 2)
+    uploads = opened(tmp_path, workshop, clock, most_bytes_of_one=taken(len(content)) * 3 // 2)
     one = await uploads.add("ann", pieces(content))
     await uploads.add("ann", pieces(content))  # the same again takes no more room
     with pytest.raises(NoRoom, match="DELETE"):
@@ -158,6 +159,67 @@ async def test_an_owner_has_only_so_much_room_and_so_many_hands(tmp_path: Path, 
     await workshop.aclose()
 
 
+async def test_an_owner_has_only_so_many_however_small(tmp_path: Path, workshop: Workshop):
+    uploads = opened(tmp_path, workshop, most_of_one=2)
+    shades = [drawn(tmp_path, shade=each) for each in (1, 2, 3)]
+    first = await uploads.add("ann", pieces(shades[0]))
+    await uploads.add("ann", pieces(shades[1]))
+    await uploads.add("ann", pieces(shades[1]))
+    with pytest.raises(NoRoom, match="2 uploads, the most"):
+        await uploads.add("ann", pieces(shades[2]))
+    await uploads.remove(first.id, "ann")
+    await uploads.add("ann", pieces(shades[2]))
+    assert [taken(each) for each in (0, 1, 4096, 4097)] == [0, 4096, 4096, 8192]
+    await workshop.aclose()
+
+
+async def test_a_long_list_of_uploads_comes_in_parts(tmp_path: Path):
+    async with open_site(tmp_path) as site, site.client() as client:
+        first = (await client.post("/uploads", content=drawn(tmp_path))).json()["reference"].removeprefix("upload:")
+        folder = next(each for each in (tmp_path / "state" / "uploads").iterdir() if each.is_dir())
+        (kept,) = files_in(folder)
+        for number in range(150):
+            kept.with_name(kept.name.replace(first, f"{number:032x}")).write_bytes(b"x")
+        one = (await client.get("/uploads")).json()
+        two = (await client.get(one["next"])).json()
+        odd = [(await client.get(f"/uploads?start={each}")).status_code for each in ("-1", "x", "9" * 20, "\u00b2")]
+
+    assert (len(one["uploads"]), len(two["uploads"]), one["count"]) == (100, 51, 151)
+    assert len({each["reference"] for each in one["uploads"] + two["uploads"]}) == 151
+    assert "next" not in two
+    assert odd == [200] * 4
+
+
+async def test_forms_are_counted_before_they_are_read_and_kept_nowhere_else(tmp_path: Path):
+    start = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=B"}
+    arrived, released = [anyio.Event() for _ in range(MOST_AT_ONCE)], anyio.Event()
+    found: list[int] = []
+    folder = tmp_path / "state" / "uploads"
+
+    async def slow(number: int) -> AsyncIterator[bytes]:
+        yield start + bytes(3 << 20)
+        arrived[number].set()
+        await released.wait()
+
+    async with open_site(tmp_path) as site, site.client() as client, anyio.create_task_group() as tasks:
+
+        async def send(number: int) -> None:
+            found.append((await client.post("/uploads", content=slow(number), headers=headers)).status_code)
+
+        with anyio.fail_after(20):
+            for number in range(MOST_AT_ONCE):
+                tasks.start_soon(send, number)
+            for each in arrived:
+                await each.wait()
+            while sum(each.stat().st_size for each in files_in(folder)) < MOST_AT_ONCE << 20:
+                await anyio.sleep(0.01)
+            found.append((await client.post("/uploads", files={"file": ("a.png", b"x")})).status_code)
+        released.set()
+    assert found == [429, *[400] * MOST_AT_ONCE]  # those break off
+    assert files_in(folder) == []
+
+
 async def test_sending_a_picture_answers_its_reference_raw_or_in_a_form(tmp_path: Path):
     content = drawn(tmp_path)
     async with open_site(tmp_path, CLOSED) as site, site.client(ANN) as ann, site.client(BEN) as ben:
@@ -184,7 +246,8 @@ async def test_sending_a_picture_answers_its_reference_raw_or_in_a_form(tmp_path
     left = datetime.fromisoformat(told["expires_at"]) - datetime.now(UTC)
     assert KEEP_SECONDS - 60 < left.total_seconds() <= KEEP_SECONDS
     assert [each["reference"] for each in listed["uploads"]] == [told["reference"]]
-    assert (others["uploads"], listed["used_bytes"]) == ([], len(content))
+    assert (others["uploads"], listed["used_bytes"], listed["count"]) == ([], taken(len(content)), 1)
+    assert "next" not in listed
     assert (theft.status_code, gone.status_code, twice.status_code) == (404, 204, 404)
     assert (unknown.status_code, unseen.status_code) == (401, 401)
 

@@ -11,7 +11,9 @@ import pytest
 
 from emulators.jobs import AT_ONCE, Pace
 from keyframe_mcp.server.sentences import spell
+from sites import ask, open_site
 from systems import Systems, open_systems
+from test_stdio import MODERN
 
 ENDLESS = Pace(checks_queued=0, checks_running=1_000_000)
 T2V = "wavespeed/wan-2.1-t2v-720p"
@@ -89,6 +91,47 @@ async def test_a_task_may_be_named_the_way_other_tools_and_resources_name_it(tmp
 async def test_without_any_task_an_unknown_id_says_so(tmp_path: Path):
     async with open_systems(tmp_path) as systems:
         assert "there is no task 'kf_x'; there are none yet" in await systems.refused("get_task", task_id="kf_x")
+
+
+async def test_an_answer_that_is_there_at_once_comes_alone(tmp_path: Path):
+    heard: list[float] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(progress)
+
+    async with open_systems(tmp_path) as systems:
+        systems.wavespeed.pace = ENDLESS
+        going = await systems.call("generate_t2v", model=T2V, prompt="a heron")
+        over = await systems.made("generate_t2v", model="local/storyboard", prompt="a card", duration=1)
+        for task, seconds in ((going, 0), (over, 0), (over, 30)):
+            arguments = {"task_id": task["task_id"], "wait_seconds": seconds}
+            await systems.client.call_tool("get_task", arguments, progress_callback=hear)
+        assert heard == []
+
+        arguments = {"task_ids": [going["task_id"], over["task_id"]], "wait_seconds": 0.1}
+        await systems.client.call_tool("get_task", arguments, progress_callback=hear)
+        assert heard
+
+
+async def test_who_asks_for_progress_and_needs_none_gets_plain_json(tmp_path: Path):
+    async with open_site(tmp_path) as site:
+        async with site.agent() as agent:
+            card = {"model": "local/storyboard", "prompt": "a card", "duration": 1}
+            task = await ask(agent, "generate_t2v", **card, wait_seconds=45)
+        arguments = {"task_id": task["task_id"], "wait_seconds": 30}
+        params = {"name": "get_task", "arguments": arguments, "_meta": MODERN["_meta"] | {"progressToken": 1}}
+        headers = {
+            "Accept": "application/json, text/event-stream",
+            "Mcp-Protocol-Version": "2026-07-28",
+            "Mcp-Method": "tools/call",
+            "Mcp-Name": "get_task",
+        }
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        async with site.client() as client:
+            answer = await client.post("/mcp", json=message, headers=headers)
+
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["result"]["structuredContent"] == task
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def parted(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option("--kills", default=12, show_default=True, help="Processes killed in a run, at random moments.")
 @click.option("--traps", default=4, show_default=True, help="Of these, started again to die at a random named step.")
 @click.option("--stops", default=0, show_default=True, help="Processes paused for longer than a lease, and continued.")
+@click.option("--calls", is_flag=True, help="Let providers call, and a person have tasks sent again meanwhile.")
 @click.option("--fair", is_flag=True, help="Let nothing go wrong but what is done to the processes.")
 @click.option("--limit", default=180.0, show_default=True, help="Seconds after which a run is over, settled or not.")
 @click.option("--write", type=click.Path(path_type=Path), help="A JSON file to keep the figures in.")
@@ -52,6 +53,7 @@ def main(
     kills: int,
     traps: int,
     stops: int,
+    calls: bool,
     fair: bool,
     limit: float,
     write: Path | None,
@@ -67,6 +69,7 @@ def main(
             stops=stops,
             processes=int(count),
             strategy=Strategy(strategy),
+            calls=calls,
             is_fair=fair,
             limit=limit,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from crash.shops import Books, Weathered
@@ -29,21 +29,22 @@ SHELVES: Mapping[str, Shelf] = {
 """What each sells: the remote model, its mode, how it is asked for, its inputs and its options."""
 
 
-def write_catalogue(folder: Path, shops: Books) -> None:
-    """Catalogue files for the shops: like our own, without the limits of an ordinary account."""
+def write_catalogue(folder: Path, shops: Books, callers: Collection[str] = ()) -> None:
+    """Catalogue files for the shops: like our own, without the limits of an ordinary account. `callers` make calls."""
     folder.mkdir(parents=True)
     for name, shop in shops.items():
         dialect = "replicate" if name == "crash-gateway" else name.removeprefix("crash-")
-        (folder / f"{name}.toml").write_text(entry(name, dialect, shop, SHELVES[name]))
+        calls = "webhooks = true\n" if name in callers else ""
+        (folder / f"{name}.toml").write_text(entry(name, dialect, shop, SHELVES[name], calls))
 
 
-def entry(name: str, dialect: str, shop: Weathered, shelf: Shelf) -> str:
+def entry(name: str, dialect: str, shop: Weathered, shelf: Shelf, calls: str) -> str:
     """One catalogue file."""
     remote, mode, more, inputs, options = shelf
     lists = "true" if name in ("crash-wavespeed", "crash-replicate") else "false"
     lines = [
         f'name = "{name}"\ndialect = "{dialect}"\nbase_url = "{shop.base_url}"\ndocs = "tests/crash"\nkey = "{KEY}"',
-        f"reconcile = {lists}",
+        f"{calls}reconcile = {lists}",
         '[paths]\nprefix = "/replicate/v1"' if name == "crash-gateway" else "",
         f'[[models]]\nid = "film"\nremote = "{remote}"\ntitle = "Film"\nmodes = ["{mode}"]\nsource = "tests/crash"',
         f'verified = 2026-11-20\nconfidence = "H"\nprices = [{{ usd = 0.5, per = "video" }}]\n{more}',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -81,6 +82,11 @@ class Fleet:
         self._news.set()
         self._news = anyio.Event()
 
+    @property
+    def addresses(self) -> list[str]:
+        """Where the processes listen that there are."""
+        return [running.url.removesuffix("/mcp") for running in self._running.values()]
+
     async def url(self, number: int) -> str:
         """Where a process listens, spread by number; waits while there is none."""
         while not self._running:
@@ -98,6 +104,13 @@ class Fleet:
         if running := self._running.get(place):
             with suppress(ProcessLookupError):
                 os.kill(running.pid, deed)
+
+    def stop(self, place: int) -> None:
+        """Have a process stand still, and return when it does."""
+        self.signal(place, signal.SIGSTOP)
+        give_up = time.monotonic() + END_SECONDS
+        while not self.is_stopped(place) and time.monotonic() < give_up:
+            time.sleep(0.001)
 
     async def kill(self, place: int) -> None:
         """Kill a process, and wait until whoever keeps it up has seen it."""

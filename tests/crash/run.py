@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 
 from crash.agents import orders
+from crash.calls import Person
 from crash.stage import Stage, open_stage
 from crash.steps import AT_THE_PROVIDER, Step, Trap
 from crash.strategies import Strategy
@@ -21,6 +22,7 @@ from crash.weather import FAULTS, Weather
 AGENTS = 24
 CALLS_PER_JOB = 5  # a guess, to spread the blows over the whole run
 LOOK = 0.01
+JOBS_PER_RESUBMISSION = 8
 STEPS = sorted(set(Step) - AT_THE_PROVIDER)
 
 
@@ -36,6 +38,8 @@ class Plan:
     stops: int = 0
     processes: int = 1
     strategy: Strategy = Strategy.SOUND
+    calls: bool = False
+    """Whether providers call, and a person has tasks of unknown fate sent again meanwhile."""
     is_fair: bool = False
     """Whether nothing goes wrong but what is done to the processes."""
     lease: float = 1.5
@@ -45,7 +49,8 @@ class Plan:
     def scenario(self) -> str:
         """What happens, in a few words."""
         blows = [name for name, count in (("kills", self.kills), ("pauses", self.stops)) if count]
-        return ", ".join(blows if self.is_fair else [*blows, "faults"]) or "nothing"
+        calls = ["calls"] if self.calls else []
+        return ", ".join([*blows, *calls] if self.is_fair else [*blows, *calls, "faults"]) or "nothing"
 
 
 @dataclass
@@ -109,6 +114,7 @@ class Outcome:
     lost_calls: int
     seconds: float
     faults: Mapping[str, int] = field(default_factory=dict[str, int])
+    calls: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def is_as_expected(self) -> bool:
@@ -129,6 +135,7 @@ class Outcome:
             "lost_calls": self.lost_calls,
             "faults": sum(self.faults.values()),
             **{f"fault_{name}": self.faults.get(name, 0) for name in fault_names()},
+            **{f"call_{name.replace(' ', '_')}": count for name, count in sorted(self.calls.items())},
             "created": verdict.created,
             "succeeded": verdict.succeeded,
             "failed": verdict.failed,
@@ -152,13 +159,17 @@ async def perform(plan: Plan, folder: Path) -> Outcome:
     began = time.monotonic()
     dice = None if plan.is_fair else random.Random(plan.seed)  # noqa: S311 - to be repeatable, not to keep a secret
     weather = Weather(dice)
-    async with open_stage(folder, weather=weather, strategy=plan.strategy, lease=plan.lease) as stage:
+    async with open_stage(folder, weather=weather, strategy=plan.strategy, lease=plan.lease, calls=plan.calls) as stage:
+        whim = random.Random(plan.seed + 1)  # noqa: S311 - as above
+        person = Person(stage.database, time.time, whim, plan.jobs // JOBS_PER_RESUBMISSION)
         saboteur = Saboteur(stage, plan, random.Random(-plan.seed))  # noqa: S311 - as above
         async with anyio.create_task_group() as tasks:
             for place in range(plan.processes):
                 tasks.start_soon(saboteur.keep_up, place)
             with anyio.move_on_after(plan.limit):
                 async with anyio.create_task_group() as work:
+                    if plan.calls:
+                        tasks.start_soon(person.work)
                     work.start_soon(saboteur.work)
                     work.start_soon(stage.order_all, list(orders(plan.jobs)), AGENTS)
                 await stage.until_settled(plan.limit)
@@ -169,10 +180,11 @@ async def perform(plan: Plan, folder: Path) -> Outcome:
         await stage.fleet.retire_all()
         return Outcome(
             plan=plan,
-            verdict=await stage.verdict(),
+            verdict=await stage.verdict(person.again),
             deaths=saboteur.deaths,
             stops=saboteur.stops,
             lost_calls=stage.agents.repeated,
             seconds=time.monotonic() - began,
             faults=weather.injected,
+            calls={**stage.gate.seen, "sent_again": person.again.total()} if stage.gate else {},
         )

@@ -5,19 +5,20 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 
 from crash.agents import Agents, Order
+from crash.calls import CALLERS, Gate, open_gate
 from crash.catalogue import KEY, write_catalogue
 from crash.fleet import Fleet, open_fleet
 from crash.server import AGENT, Orders
 from crash.shops import Books, open_shops
-from crash.steps import AT_THE_PROVIDER, Step, Trap
+from crash.steps import AT_THE_PROVIDER, Step, Trap, between_transactions
 from crash.strategies import Strategy
 from crash.verdict import Verdict, judge
 from crash.weather import Strike, StrikeHalfway, Weather
@@ -38,6 +39,8 @@ class Stage:
     weather: Weather
     fleet: Fleet
     agents: Agents
+    gate: Gate | None = None
+    """What providers call through, where they do."""
     marks: list[str] = field(default_factory=list[str])
 
     @property
@@ -68,7 +71,11 @@ class Stage:
         shop = self.books[order.provider]
 
         def strike() -> None:
-            self.fleet.signal(place, deed)
+            if deed is signal.SIGSTOP:
+                with between_transactions(self.database):
+                    self.fleet.stop(place)
+            else:
+                self.fleet.signal(place, deed)
 
         if step is Step.DOWNLOADING:
             shop.next("download", StrikeHalfway(strike))
@@ -102,26 +109,36 @@ class Stage:
         finally:
             await store.aclose()
 
-    async def verdict(self) -> Verdict:
-        """What became of everything."""
-        return judge(self.marks, await self.tasks(), self.books, self.folder / "out")
+    async def verdict(self, again: Mapping[str, int] | None = None) -> Verdict:
+        """What became of everything. `again` says how often a person had a task sent again."""
+        return judge(self.marks, await self.tasks(), self.books, self.folder / "out", again or {})
 
 
 @asynccontextmanager
 async def open_stage(
-    folder: Path, *, weather: Weather | None = None, strategy: Strategy = Strategy.SOUND, lease: float = 1.5
+    folder: Path,
+    *,
+    weather: Weather | None = None,
+    strategy: Strategy = Strategy.SOUND,
+    lease: float = 1.5,
+    calls: bool = False,
 ) -> AsyncGenerator[Stage]:
-    """A stage without servers. No process is left at the end. `lease` is in seconds."""
+    """A stage without servers. No process is left at the end. `lease` is in seconds. With `calls`, providers call."""
     weather = weather or Weather()
-    async with open_shops(weather) as books:
-        write_catalogue(folder / "catalogue", books)
+    async with AsyncExitStack() as stack:
+        books = await stack.enter_async_context(open_shops(weather))
+        gate = await stack.enter_async_context(open_gate(books, weather.dice)) if calls else None
+        write_catalogue(folder / "catalogue", books, CALLERS if gate else ())
         environment = {
             "KEYFRAME_OUTPUT_DIR": str(folder / "out"),
             "KEYFRAME_STATE_DIR": str(folder / "state"),
             "KEYFRAME_CATALOG_DIR": str(folder / "catalogue"),
             "KEYFRAME_ALLOW_LOOPBACK": "1",
             KEY: EMULATED_KEY,
+            **({"KEYFRAME_PUBLIC_URL": gate.url} if gate else {}),
         }
         orders = Orders(folder=folder, environment=environment, lease=lease, strategy=strategy)
-        async with open_fleet(orders) as fleet:
-            yield Stage(folder, books, weather, fleet, Agents(fleet))
+        fleet = await stack.enter_async_context(open_fleet(orders))
+        if gate is not None:
+            gate.urls = lambda: fleet.addresses
+        yield Stage(folder, books, weather, fleet, Agents(fleet), gate)

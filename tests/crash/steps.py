@@ -6,8 +6,8 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Generator, Mapping
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
@@ -103,11 +103,21 @@ class Trap:
             self.reach(Step.BEFORE_RENAME)
 
 
-def await_writers(database: Path) -> None:
-    """Return between two transactions: whoever stands still in the middle of one keeps the others from writing."""
+@contextmanager
+def between_transactions(database: Path) -> Generator[None]:
+    """While nobody reads or writes: whoever stands still in the middle of that keeps the others from writing."""
     with closing(sqlite3.connect(database, isolation_level=None, timeout=10)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
+        connection.execute("BEGIN EXCLUSIVE")
+        try:
+            yield
+        finally:
+            connection.execute("ROLLBACK")
+
+
+def await_writers(database: Path) -> None:
+    """Return between two transactions. The process itself cannot hold the lock while it stands still."""
+    with between_transactions(database):
+        pass
 
 
 def is_unfinished(path: object) -> bool:

@@ -50,16 +50,21 @@ class Case:
     task: Task | None
 
 
-def judge(marks: Iterable[str], tasks: Iterable[Task], books: Books, outputs: Path) -> Verdict:
-    """The verdict on a whole run. `tasks` have the marks of their orders as idempotency keys."""
+def judge(
+    marks: Iterable[str], tasks: Iterable[Task], books: Books, outputs: Path, again: Mapping[str, int]
+) -> Verdict:
+    """The verdict on a whole run. `tasks` have the marks of their orders as idempotency keys.
+
+    `again` says how often a person has had a task sent again: so often more it may have been made.
+    """
     cases = list(cases_of(marks, tasks, books))
     by_status: dict[Status, list[Case]] = defaultdict(list)
     for case in cases:
         if case.task is not None:
             by_status[case.task.status].append(case)
     return Verdict(
-        lost=tuple(each for case in cases for each in lost(case)),
-        duplicates=tuple(each for case in cases for each in duplicates(case)),
+        lost=(*(each for case in cases for each in lost(case)), *unsaid(cases, books)),
+        duplicates=tuple(each for case in cases for each in duplicates(case, again)),
         wrong=(*(each for case in cases for each in wrong(case)), *shared(cases)),
         corrupt=tuple(corrupt(cases, books, outputs)),
         created=sum(len(shop.jobs) for shop in books.values()),
@@ -94,9 +99,20 @@ def accounts(task: Task, made: Sequence[Job]) -> bool:
     return task.status is Status.UNKNOWN or task.remote_id in {job.id for job in made}
 
 
-def duplicates(case: Case) -> Iterator[str]:
-    """Every job beyond the first."""
-    for job in case.made[1:]:
+def unsaid(cases: Sequence[Case], books: Books) -> Iterator[str]:
+    """A job of which a server has heard by a call, and of which its task says nothing."""
+    heard = {call.url for shop in books.values() for call in shop.calls.made if 200 in call.answers}
+    for case in cases:
+        told = case.task.model_dump_json(exclude={"parent_id"}) if case.task is not None else ""
+        for job in case.made:
+            if job.webhook in heard and job.id not in told:
+                yield f"{case.mark} does not say that job {job.id} was called about"
+
+
+def duplicates(case: Case, again: Mapping[str, int]) -> Iterator[str]:
+    """Every job beyond the first, and those that a person has asked for."""
+    asked = again.get(case.task.id, 0) if case.task is not None else 0
+    for job in case.made[1 + asked :]:
         yield f"{case.mark} was made again as {job.id}"
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from keyframe_mcp.errors import StoreUnusable
 from keyframe_mcp.store.migrations import APPLICATION_ID, MIGRATIONS, migrate
-from keyframe_mcp.store.sqlite import SqliteStore, journal_mode, prepare
+from keyframe_mcp.store.opening import journal_mode, prepare
+from keyframe_mcp.store.sqlite import SqliteStore
 from ledger import Clock, a_task, added, posix_only
 
 

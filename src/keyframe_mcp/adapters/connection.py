@@ -74,16 +74,16 @@ class Connection:
 
     def __init__(self, base_url: str, headers: Mapping[str, str], transport: httpx.AsyncBaseTransport | None) -> None:
         self._base_url = base_url.rstrip("/")
-        context = httpx.create_ssl_context()
+        context = httpx.create_ssl_context()  # SSL_CERT_FILE and SSL_CERT_DIR count, proxies of the environment do not
         patient, timeout = httpx.Timeout(30, connect=5, read=HEAR_SECONDS), httpx.Timeout(30, connect=5, read=60)
         # A kept connection may be closed by the other side just as a request leaves: nobody could tell then whether
         # a paid job was taken. One handshake more costs nothing beside it.
         fresh, kept = httpx.Limits(max_keepalive_connections=0), httpx.Limits(max_connections=10)
         self._paid = httpx.AsyncClient(
-            headers=headers, timeout=patient, limits=fresh, verify=context, transport=transport
+            headers=headers, timeout=patient, limits=fresh, verify=context, transport=transport, trust_env=False
         )
         self._other = httpx.AsyncClient(
-            headers=headers, timeout=timeout, limits=kept, verify=context, transport=transport
+            headers=headers, timeout=timeout, limits=kept, verify=context, transport=transport, trust_env=False
         )
 
     async def pay(self, call: Call, fence: Fence = NO_FENCE) -> Reply:

@@ -25,12 +25,12 @@ from keyframe_mcp.adapters.access import Access
 from keyframe_mcp.adapters.base import Accepted, Found, Job, Outgoing, Report, Sent
 from keyframe_mcp.adapters.dialect import Call, Complaint, Dialect, Reply, Upload, header_values
 from keyframe_mcp.adapters.quotation import Quotation
-from keyframe_mcp.adapters.recents import found, may_be
+from keyframe_mcp.adapters.recents import found
 from keyframe_mcp.adapters.refusals import REDIRECTS, Refusals, uncertain
 from keyframe_mcp.adapters.reports import Reports, within
 from keyframe_mcp.adapters.routes import route_of
 from keyframe_mcp.adapters.spool import Spool
-from keyframe_mcp.adapters.webhooks import NOTHING, Called, Signed
+from keyframe_mcp.adapters.webhooks import NOTHING, Called, Signed, is_model, speaks_of
 from keyframe_mcp.errors import (
     KeyframeError,
     ProviderError,
@@ -254,7 +254,7 @@ class HttpAdapter:
 
     def may_be(self, job: Job, called: Called) -> bool:
         """See `CallsBack.may_be`."""
-        return called.model in (None, job.model) and may_be(self._dialect.inputs(job), called.wire)
+        return is_model(job.model, called.model) and speaks_of(self._dialect.inputs(job), called.wire)
 
     async def forget(self, remote_id: str) -> None:
         """Nothing was kept: the result is in the output folder, and the provider cleans up after itself."""

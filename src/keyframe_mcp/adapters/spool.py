@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from keyframe_mcp.adapters.base import Report
 from keyframe_mcp.adapters.outputs import decoded
 from keyframe_mcp.errors import OutputUnwritable
 from keyframe_mcp.media.looks import described
+
+log = logging.getLogger(__name__)
 
 FILMS = ("a video", "a picture", "a GIF")
 OTHER_FILMS = (b"RIFF", b"OggS", b"FLV\x01", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"\x30\x26\xb2\x75", b"\x47\x40")
@@ -50,5 +53,6 @@ class Spool:
                 return file.as_uri(), noun
             file.unlink()
         except OSError as error:
-            raise OutputUnwritable(f"{self.folder} cannot be written ({error.strerror}); it is tried again") from None
+            log.warning("%s cannot be written (%s)", self.folder, error.strerror)
+            raise OutputUnwritable(f"the state folder cannot be written ({error.strerror}); tried again soon") from None
         return None, noun

@@ -91,5 +91,34 @@ class CallsBack(Protocol):
         ...
 
     def may_be(self, job: Job, called: Called) -> bool:
-        """Whether nothing in a call speaks against its being about this job."""
+        """Whether a call tells of this model and this prompt, or of none."""
         ...
+
+
+def is_model(ours: str, told: str | None) -> bool:
+    """Whether both may be one model. A provider may leave its owner's name out."""
+    return told is None or last_name(ours) == last_name(told)
+
+
+def last_name(model: str) -> str:
+    """The last part of a model's name."""
+    return model.rpartition("/")[2].casefold()
+
+
+def speaks_of(sent: Mapping[str, Any], told: Mapping[str, Any]) -> bool:
+    """Whether what is told could be of what was sent, by the prompts: nothing else tells one job from another so well.
+
+    A provider may trim a prompt, lengthen it or cut it off, and tell numbers, seeds and pictures as it used them.
+    """
+    both = [(plain(sent[name]), plain(told[name])) for name in sent.keys() & told.keys() if is_prose(sent[name])]
+    return all(ours in theirs or theirs in ours for ours, theirs in both)
+
+
+def is_prose(value: object) -> bool:
+    """Whether it is a text of several words, which none of a provider's own words is."""
+    return isinstance(value, str) and " " in value.strip() and not value.startswith(("https://", "http://", "data:"))
+
+
+def plain(value: object) -> str:
+    """A text without what does not make it another."""
+    return " ".join(str(value).split()).casefold()

@@ -120,7 +120,7 @@ async def open_application(
             Sources, store, folders, fetch, workshop, ownership, outputs=settings.output_dir, uploads=uploads
         )
         sources = sources_in(folder=settings.state_dir / PICTURES)
-        rules, callbacks = rules_of(catalog, settings), callbacks_of(settings, seal, online)
+        rules, callbacks = rules_of(catalog, settings), callbacks_of(settings, seal, catalog)
         webhooks = Webhooks(callbacks, online, store, catalog, bulletin, WebhookKeys(clock))
         chronicle = Chronicle(workshop, catalog, clock)
         keeper = keeper_of(settings, workshop, fetch, clock, chronicle)

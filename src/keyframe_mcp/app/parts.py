@@ -9,7 +9,6 @@ from typing import IO, TYPE_CHECKING, cast
 
 from keyframe_mcp import catalog as catalogs
 from keyframe_mcp.adapters import DIALECTS, HTTP_DIALECTS
-from keyframe_mcp.adapters.webhooks import CallsBack
 from keyframe_mcp.app.folders import MADE
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.budget import Budget
@@ -54,10 +53,13 @@ def seal_of(settings: Settings) -> Seal:
     return Seal(partial(read_or_make, settings.state_dir / "link.key"))
 
 
-def callbacks_of(settings: Settings, seal: Seal, online: Mapping[str, CallsBack]) -> Callbacks:
-    """The addresses for providers that call, where they can reach this server."""
+def callbacks_of(settings: Settings, seal: Seal, catalog: Catalog) -> Callbacks:
+    """The addresses for providers that call, where they can reach this server.
+
+    Also of those whose key is not set here: a process that shares the tasks may have it, and have given them out.
+    """
     base_url = callable_url(settings.public_url, loopback=settings.allow_loopback)
-    return Callbacks(seal, base_url, {name for name, each in online.items() if each.calls_back})
+    return Callbacks(seal, base_url, {name for name, each in catalog.providers.items() if each.webhooks})
 
 
 def budget_of(settings: Settings) -> Budget:

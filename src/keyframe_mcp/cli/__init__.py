@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -92,6 +93,13 @@ def main() -> None:
         if ours is None or others is not None:
             raise
         fail(first(ours))
+    except Exception as error:
+        # the MCP SDK imports OpenTelemetry, which reads its variables then and raises what it likes
+        from keyframe_mcp.telemetry.standard import is_of_opentelemetry, unusable  # noqa: PLC0415 - seldom needed
+
+        if not is_of_opentelemetry(error):
+            raise
+        fail(unusable(error, os.environ))
 
 
 def fail(error: KeyframeError) -> None:

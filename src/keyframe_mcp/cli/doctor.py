@@ -23,7 +23,8 @@ from keyframe_mcp.errors import KeyframeError
 from keyframe_mcp.settings import Settings, strangers
 
 NEXT = "next"
-FIRST_WORDS = "make a 5 second video from dawn.jpg to dusk.jpg, a slow push in, and show me its contact sheet"
+# of text: pictures would have to lie where the host's server may read them
+FIRST_WORDS = "make a 5 second video of a heron taking off at dawn, and show me its contact sheet"
 
 
 @click.command()
@@ -66,15 +67,21 @@ def examine(found: Settings, catalog: Catalog | None, *, is_offline: bool) -> It
     yield from providers(found, catalog, is_offline=is_offline) if catalog else ()
     yield reach.over_http(found, catalog)
     yield reach.telemetry(found)
-    yield reach.hosts(reach.surroundings())
+    around = reach.surroundings(keys_of(catalog))
+    yield from reach.broken_files(around)
+    yield reach.hosts(around)
 
 
 def unknown_settings(catalog: Catalog | None) -> Iterator[Finding]:
     """Variables that mean nothing. Which hosts can be set is known only with a catalogue."""
     if catalog is not None:
-        keys = [provider.key for provider in catalog.providers.values() if provider.key]
-        for stranger in strangers(os.environ, catalog.providers, keys):
+        for stranger in strangers(os.environ, catalog.providers, keys_of(catalog)):
             yield Finding("setting", stranger, ok=False, advice="correct its name, or unset it")
+
+
+def keys_of(catalog: Catalog | None) -> Sequence[str]:
+    """The variables of every provider's key."""
+    return [provider.key for provider in catalog.providers.values() if provider.key] if catalog else []
 
 
 def providers(found: Settings, catalog: Catalog, *, is_offline: bool) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import Distribution, version
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from keyframe_mcp.cli.install.starting import UVX, Installation
 from keyframe_mcp.errors import InvalidSettings
 from keyframe_mcp.media.workshop import clean_environment
 from keyframe_mcp.settings import Settings
-from keyframe_mcp.store.sqlite import journal_mode, prepare
+from keyframe_mcp.store.opening import journal_mode, prepare
 
 SPARE_BYTES = 1 << 30
 LOAD_SECONDS = 30
@@ -76,7 +76,18 @@ def folders(found: Settings) -> Iterator[Finding]:
     yield checked("output folder", lambda: writable(found.output_dir), "set KEYFRAME_OUTPUT_DIR to a folder of yours")
     yield checked("task database", lambda: database(found), "set KEYFRAME_STATE_DIR to a folder of yours")
     yield space(found.output_dir)
-    yield Finding("may read", os.pathsep.join(map(str, found.allowed_dirs)))
+    yield readable(found.allowed_dirs, found.output_dir)
+
+
+def readable(folders: Sequence[Path], output_dir: Path) -> Finding:
+    """The folders that pictures are read from. One that is not there was misspelt, or is to be made or mounted.
+
+    The output folder has a finding of its own.
+    """
+    if gone := [str(each) for each in folders if each != output_dir and not each.is_dir()]:
+        advice = "correct KEYFRAME_ALLOWED_DIRS, or make that folder"
+        return Finding("may read", f"not there: {os.pathsep.join(gone)}", ok=False, advice=advice)
+    return Finding("may read", os.pathsep.join(map(str, folders)))
 
 
 def writable(folder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +14,7 @@ from keyframe_mcp.cli.install.hosts import HOSTS
 from keyframe_mcp.cli.install.jsontext import table
 from keyframe_mcp.cli.install.machines import Machine
 from keyframe_mcp.cli.install.starting import Installation
-from keyframe_mcp.cli.install.work import Surroundings, document, status_of
+from keyframe_mcp.cli.install.work import Surroundings, document, status_of, unhanded, user_place
 from keyframe_mcp.engine.callbacks import callable_url
 from keyframe_mcp.errors import KeyframeError
 from keyframe_mcp.settings import Settings
@@ -61,9 +61,9 @@ def telemetry(found: Settings) -> Finding:
     return Finding("telemetry", "on, to where the OTEL_ variables say", ok=True)
 
 
-def surroundings() -> Surroundings:
-    """Where to look for hosts: this machine, and the folder this runs in."""
-    return Surroundings(Machine.here(), Path.cwd(), Installation.here(), (), (), datetime.now().astimezone())
+def surroundings(keys: Sequence[str]) -> Surroundings:
+    """Where to look for hosts, and for which keys: this machine, and the folder this runs in."""
+    return Surroundings(Machine.here(), Path.cwd(), Installation.here(), tuple(keys), (), datetime.now().astimezone())
 
 
 def hosts(around: Surroundings) -> Finding:
@@ -71,15 +71,54 @@ def hosts(around: Surroundings) -> Finding:
     states = {host_id: status_of(host_id, around) for host_id in HOSTS}
     within = [host_id for host_id, state in states.items() if state == HAS_IT or in_project(host_id, around)]
     within += ["claude-code"] if "claude-code" not in within and claude_has_it(around) else []
-    others = [host_id for host_id, state in states.items() if state and host_id not in within]
+    others = [
+        host_id for host_id, state in states.items() if state and host_id not in within and not state.startswith("!")
+    ]
     if within:
         also = f"; not in {', '.join(others)}" if others else ""
-        return Finding("hosts", f"keyframe is in {', '.join(names(within))}{also}", ok=True)
+        lacking = "".join(f"; {each}" for each in without_keys(around))
+        return Finding("hosts", f"keyframe is in {', '.join(names(within))}{also}{lacking}", ok=True)
     if others:
         return Finding(
             "hosts", f"found, without keyframe: {', '.join(others)}", advice=f"run: keyframe-mcp install {others[0]}"
         )
     return Finding("hosts", "none that is known was found on this machine", advice="keyframe-mcp install lists them")
+
+
+def files(around: Surroundings) -> Iterator[tuple[str, Path]]:
+    """Every file of a host that can be read here: the user's, and this folder's. Several hosts may share one."""
+    for host_id, host in HOSTS.items():
+        place = user_place(host, around.machine)
+        if place is not None and host.form != "yaml":
+            yield host_id, Path(place)
+        if host.project:
+            yield host_id, around.project / host.project
+
+
+def broken_files(around: Surroundings) -> Iterator[Finding]:
+    """The files of hosts that nobody can read, their hosts included."""
+    said = dict[str, str]()
+    for host_id, path in files(around):
+        try:
+            document(HOSTS[host_id], path).entry()
+        except KeyframeError as error:
+            said.setdefault(str(path), str(error).partition(". Nothing was changed")[0])
+    for trouble in said.values():
+        yield Finding("host file", trouble, ok=False, advice="mend it; its host cannot read it either")
+
+
+def without_keys(around: Surroundings) -> Iterator[str]:
+    """The hosts whose server does not get a key that this shell has. Only the names of keys are told."""
+    for host_id, path in files(around):
+        try:
+            entry = document(HOSTS[host_id], path).entry()
+        except KeyframeError:
+            continue  # told by `broken_files`
+        # Claude Code hands its whole environment on, and a server that runs somewhere has keys of its own
+        if entry is None or host_id == "claude-code" or HOSTS[host_id].shape.url in entry:
+            continue
+        if lacking := unhanded(HOSTS[host_id], entry, around):
+            yield f"{HOSTS[host_id].name} does not hand on {', '.join(lacking)}, which this shell has"
 
 
 def names(host_ids: list[str]) -> Iterator[str]:

@@ -58,7 +58,8 @@ def serve(
 ) -> None:
     """Serve MCP.
 
-    Over http and sse, pictures are named by https URL or task:<id>; paths work over stdio only.
+    Over http and sse, pictures are named by https URL, by upload:<id> (sent to /uploads before), or by task:<id>;
+    paths work over stdio only.
     """
     if transport != "stdio":
         anyio.run(over_http, transport, host, port, log_format)

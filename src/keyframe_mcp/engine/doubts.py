@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.catalog.entries import Provider
 from keyframe_mcp.errors import KeyframeError, SubmissionUncertain, UnexpectedReply, UnknownModel
+from keyframe_mcp.store.claims import claimed, named
 from keyframe_mcp.task import Failure, Task
 
 MOST_OF_A_PROMPT = 60
@@ -15,6 +16,14 @@ MOST_OF_A_PROMPT = 60
 def doubtful(catalog: Catalog, task: Task, error: KeyframeError) -> Failure:
     """An error of a task that becomes unknown, with what a person can do about it."""
     return Failure.of(error).model_copy(update={"fix": f"{look_for(catalog, task)}; {ways(task.id)}"})
+
+
+def refixed(catalog: Catalog, task: Task) -> dict[str, object]:
+    """The same failure with what a person can do about it by now, as a change to the task."""
+    if task.failure is None:
+        return {}
+    fix = f"{look_for(catalog, task)}; {ways(task.id)}"
+    return {"failure": task.failure.model_copy(update={"fix": fix})}
 
 
 def ways(task_id: str) -> str:
@@ -47,6 +56,8 @@ def look_for(catalog: Catalog, task: Task) -> str:
     where = place(catalog.providers.get(task.provider), task.provider)
     if task.remote_id is not None:
         return f"Look at job {task.remote_id} {where} before paying again"
+    if remote_id := claimed(task):
+        return f"Look at job {named((remote_id,))}, which {task.provider} has called about, {where} before paying again"
     try:
         model = catalog.find(task.model).model.remote
     except UnknownModel:

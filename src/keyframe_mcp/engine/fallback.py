@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from keyframe_mcp.engine.budget import Budget, dollars
-from keyframe_mcp.engine.moves import Moves, trace_of, uncharged
+from keyframe_mcp.engine.moves import Moves, trace_of
 from keyframe_mcp.errors import (
     BudgetExceeded,
     CallerError,
@@ -24,8 +24,10 @@ from keyframe_mcp.errors import (
     PaymentNeeded,
     ProviderRefused,
     ProviderUnavailable,
+    SubmissionUncertain,
 )
 from keyframe_mcp.store import OverCap
+from keyframe_mcp.store.claims import Claimed, named
 from keyframe_mcp.task import Failure, Plan, Status, Task
 
 DEFINITE = (ProviderRefused, CredentialRefused, PaymentNeeded, CallerError, OperatorError)
@@ -58,7 +60,19 @@ class Fallback:
         if passed is None:
             return 0
         failure = at_the_end(error, (*task.refused, f"{task.model}: {error}", *passed))
-        await self.moves.move(task, of, Status.FAILED, failure=failure, **uncharged(task), **trace_of(error))
+        return await self.failed(task, of, error, failure)
+
+    async def failed(
+        self, task: Task, of: Collection[Status], error: KeyframeError, failure: Failure | None = None
+    ) -> float | None:
+        """It was refused, so it costs nothing: unless its provider has called about a job, which is asked about."""
+        try:
+            await self.moves.fail(task, of, failure=failure or Failure.of(error), **trace_of(error))
+        except Claimed as claim:
+            called = f"{task.provider} refused it ({error}), and called about job {named((claim.remote_id,))} of it"
+            doubt = Failure.of(SubmissionUncertain(called))
+            await self.moves.move(task, {Status.SUBMITTING}, Status.UNKNOWN, failure=doubt, **trace_of(error))
+            return 0
         return None
 
     async def left(self, task: Task, error: KeyframeError) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ SHEETS: Mapping[SheetSize, tuple[int, int]] = MappingProxyType(
 )
 """The longest side in pixels and the most bytes of each size of sheet."""
 NAMED = ("at: ", "crossfade_seconds: ", "sources: ")
+
+log = logging.getLogger(__name__)
 """How an error begins that the media worker raised about one argument; only its text comes back from there."""
 
 
@@ -128,7 +131,8 @@ class Films:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputUnwritable(f"{self.folder} cannot be written ({error.strerror})") from None
+            log.warning("%s cannot be written (%s)", self.folder, error.strerror)
+            raise OutputUnwritable(f"the output folder cannot be written ({error.strerror})") from None
         return self.folder / self.ownership.marked(name, caller.owner)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keyframe_mcp.adapters.base import Adapter, Report
@@ -96,7 +96,7 @@ class Following:
             case Status.SUCCEEDED if not report.outputs:
                 return await self._nothing_to_save(task, report, heard, adapter)
             case Status.SUCCEEDED:
-                await self._ended(task, Status.SAVING, heard | self._made(task, report), adapter)
+                await self._ended(task, Status.SAVING, heard | self._made(task, report), adapter, report.warnings)
                 return 0
             case Status.FAILED:
                 await self._end(task, report, heard | self._refund(task), adapter)
@@ -117,9 +117,11 @@ class Following:
             await self.moves.note(task, **heard)
         return self.polling.again(task, adapter)
 
-    async def _ended(self, task: Task, to: Status, changes: Mapping[str, object], adapter: Adapter) -> None:
+    async def _ended(
+        self, task: Task, to: Status, changes: Mapping[str, object], adapter: Adapter, warn: Sequence[str] = ()
+    ) -> None:
         """The provider is done with it, and how long that took is remembered."""
-        if await self.moves.move(task, {Status.RUNNING}, to, **changes) and to is not Status.CANCELLED:
+        if await self.moves.warn(task, {Status.RUNNING}, to, warn, changes) and to is not Status.CANCELLED:
             await self.polling.learn(task, adapter)
 
     def _refund(self, task: Task) -> dict[str, object]:
@@ -136,7 +138,6 @@ class Following:
             "progress": 1.0,
             "remote_outputs": report.outputs,
             "remote_expires_at": expires_at(self.catalog, task, self.clock()),
-            "warnings": (*task.warnings, *report.warnings),
         }
 
     async def _nothing_to_save(

@@ -6,6 +6,7 @@ name follows from the place among the provider's outputs, so a later try finds w
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -69,6 +70,8 @@ CHECK_SECONDS = 300.0  # waiting for a place in the workshop counts
 AT_ONCE = 4  # several at a time: some providers delete results after ten minutes
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 AS_IT_CAME = MarkFacts(embedded=False)
+
+log = logging.getLogger(__name__)
 
 Facts = TypeVar("Facts", VideoFacts, ImageFacts, VideoFacts | ImageFacts)
 HeadersFor = Callable[[str], Mapping[str, str]]
@@ -297,8 +300,10 @@ def require_room(folder: Path) -> None:
         probe.unlink()
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        reason = f"{folder} cannot be written ({error.strerror or error})"
+        log.warning("%s cannot be written (%s)", folder, error)
+        reason = f"the output folder cannot be written ({error.strerror or type(error).__name__})"
         raise OutputUnwritable(f"{reason}; nothing is sent until it can, which is tried again by itself") from None
     if free < LEAST_BYTES:
-        reason = f"{folder} has {free / MB:,.0f} MB left, and {LEAST_BYTES / MB:,.0f} MB is the least"
+        log.warning("%s has %d bytes left", folder, free)
+        reason = f"the output folder has {free / MB:,.0f} MB left, and {LEAST_BYTES / MB:,.0f} MB is the least"
         raise OutputUnwritable(f"{reason}; nothing is sent until there is space, which is looked at again by itself")

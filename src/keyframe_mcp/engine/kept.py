@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ PASSING = (OutputUnwritable, ProviderUnavailable)
 TAKEN = (200, 206)
 """Answers that are the file itself: what keeps it from being fetched, its size above all, will not change."""
 NOWHERE = "the provider"
+
+log = logging.getLogger(__name__)
 
 End = Output | KeyframeError
 
@@ -191,7 +194,8 @@ def local_path(url: str, made_in: Path) -> Path:
 
 def unwritable(kept: Path, error: OSError) -> OutputUnwritable:
     """What to do about a disk that will not take a result."""
+    log.warning("%s cannot be written (%s)", kept, error)
     return OutputUnwritable(
-        f"the video is made, but {kept} cannot be written ({error.strerror or error}); "
+        f"the video is made, but the output folder cannot be written ({error.strerror or type(error).__name__}); "
         "free space or fix the folder, it is tried again by itself"
     )

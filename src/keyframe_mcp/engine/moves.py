@@ -6,7 +6,7 @@ a final state, and an answer to an older attempt never touches a newer one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from keyframe_mcp.adapters.base import Adapter
@@ -14,6 +14,7 @@ from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.bulletin import Bulletin
 from keyframe_mcp.errors import KeyframeError, ProviderBusy, ProviderError
 from keyframe_mcp.store import Caps, Changes, Full, Limits, Store
+from keyframe_mcp.store.claims import Claimed, claimed
 from keyframe_mcp.task import Status, Task
 
 
@@ -26,15 +27,40 @@ class Moves:
 
     async def move(self, task: Task, of: Collection[Status], to: Status, **changes: object) -> Task | None:
         """Change the status. None when the task had moved on."""
-        if to.is_final:
-            changes |= discreet(task)
-        moved = await self.store.move(task.id, of=of, to=to, attempt=task.attempt, changes=changes)
+        return await self.warn(task, of, to, (), changes)
+
+    async def warn(
+        self, task: Task, of: Collection[Status], to: Status, warnings: Sequence[str], changes: Mapping[str, object]
+    ) -> Task | None:
+        """Change the status, and add to the warnings: others may have come since the task was read."""
+        private = discreet(task) if to.is_final else {}
+
+        def become(current: Task) -> Mapping[str, object]:
+            return {**changes, **private, "warnings": (*current.warnings, *warnings)}
+
+        moved = await self.store.move(task.id, of=of, to=to, attempt=task.attempt, changes=become)
         if moved is not None:
             self.bulletin.ring(task.id)
         return moved
 
     async def note(self, task: Task, **changes: object) -> None:
         """Remember something without moving."""
+        if await self.store.move(task.id, of={task.status}, attempt=task.attempt, changes=changes):
+            self.bulletin.ring(task.id)
+
+    async def fail(self, task: Task, of: Collection[Status], **changes: object) -> None:
+        """It failed and costs nothing. Raises `Claimed` when its provider has called about a job of this attempt."""
+
+        def become(current: Task) -> Mapping[str, object]:
+            if remote_id := claimed(current):
+                raise Claimed(remote_id)
+            return changes | uncharged(current) | discreet(current)
+
+        if await self.store.move(task.id, of=of, to=Status.FAILED, attempt=task.attempt, changes=become):
+            self.bulletin.ring(task.id)
+
+    async def revise(self, task: Task, changes: Changes) -> None:
+        """Remember what follows from the task as it is by then, without moving."""
         if await self.store.move(task.id, of={task.status}, attempt=task.attempt, changes=changes):
             self.bulletin.ring(task.id)
 

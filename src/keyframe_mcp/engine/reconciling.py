@@ -6,8 +6,7 @@ list that does not show the inputs proves nothing; what it shows is then told to
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from keyframe_mcp.adapters.base import Adapter, Found, Job
@@ -16,13 +15,10 @@ from keyframe_mcp.engine.following import is_overdue
 from keyframe_mcp.engine.moves import Moves
 from keyframe_mcp.engine.pace import Pace
 from keyframe_mcp.errors import KeyframeError
+from keyframe_mcp.store.claims import named
 from keyframe_mcp.task import Status, Task
 
 LISTED = ". Its list has these jobs of that time: "
-MOST_NAMED = 5
-MOST_WORDS = 2
-PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~-]{0,63}")
-WORD = re.compile(r"(?<![^._:~-])[A-Za-z]{3,}(?![^._:~-])")
 
 
 @dataclass(frozen=True)
@@ -92,17 +88,3 @@ class Reconciling:
             message = f"{before}{LISTED}{named(found.possible)}"
             changes["failure"] = task.failure.model_copy(update={"message": message})
         await self.moves.note(task, **changes)
-
-
-def named(remote_ids: Sequence[str]) -> str:
-    """The first few ids, for a sentence of ours. They are the provider's text: quoted, and none that says much."""
-    plain = [f'"{each}"' for each in remote_ids if is_plain(each)][:MOST_NAMED]
-    more = len(remote_ids) - len(plain)
-    rest = [f"{more} more" if plain else f"{more} that cannot be named here"] if more else []
-    return ", ".join([*plain, *rest])
-
-
-def is_plain(remote_id: str) -> bool:
-    """Whether it looks like an id: short, with a digit in it, and not made of words."""
-    has_digit = any(each.isdecimal() for each in remote_id)
-    return has_digit and bool(PLAIN_ID.fullmatch(remote_id)) and len(WORD.findall(remote_id)) <= MOST_WORDS

@@ -50,10 +50,9 @@ class Saving:
         except KeyframeError as error:
             await self._lose(task, error, adapter)
             return None
-        warnings = (*task.warnings, *kept.warnings, *unlike_asked(task, kept.outputs, self.catalog))
-        await self.moves.move(
-            task, {Status.SAVING}, Status.SUCCEEDED, outputs=kept.outputs, warnings=warnings, failure=None
-        )
+        warn = (*kept.warnings, *unlike_asked(task, kept.outputs, self.catalog))
+        changes = {"outputs": kept.outputs, "failure": None}
+        await self.moves.warn(task, {Status.SAVING}, Status.SUCCEEDED, warn, changes)
         await forget(task, adapter)
         return None
 

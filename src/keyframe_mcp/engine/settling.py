@@ -102,9 +102,13 @@ class Settling:
         before = task.counted_usd if was_billed else task.spent_before
         usd = self.budget.counts(task.cost or Cost(estimated_usd=None, basis="no price was noted"))
         now = self.clock()
-        changes = dict(FORGOTTEN) | {"spent_before": before, "counted_usd": before + usd}
-        if task.remote_id is not None:
-            changes["warnings"] = (*task.warnings, f"job {task.remote_id} of {task.provider} was let go of by a person")
+
+        def changes(current: Task) -> Mapping[str, object]:
+            job = f"job {current.remote_id} of {current.provider} was let go of by a person"
+            told = () if current.remote_id is None else (job,)
+            counts = {"spent_before": before, "counted_usd": before + usd}
+            return {**FORGOTTEN, **counts, "warnings": (*current.warnings, *told)}
+
         try:
             caps = self.budget.caps(now)
             resumed = await self.store.resume(task.id, attempt=task.attempt, changes=changes, caps=caps)

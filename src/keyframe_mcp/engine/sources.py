@@ -7,6 +7,7 @@ the file may change or vanish once the call has been answered.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import shutil
 import tempfile
@@ -64,6 +65,8 @@ PICTURES = f"a data: URI, {VIDEOS}"
 """What works over a network instead of a path."""
 
 MADE_BY = re.compile(r"kf_[a-z2-7]{26}")
+
+log = logging.getLogger(__name__)
 """The task in the name of a result."""
 
 FileReference = PathReference | UrlReference | OutputReference
@@ -204,7 +207,8 @@ class Sources:
         try:
             yield
         except OSError as error:
-            raise OutputUnwritable(f"{self._folder} cannot be written ({error.strerror})") from None
+            log.warning("%s cannot be written (%s)", self._folder, error.strerror)
+            raise OutputUnwritable(f"the state folder cannot be written ({error.strerror})") from None
 
     async def _checked(self, copy: Path, wanted: Wanted) -> ImageFacts:
         """A picture that decodes whole, and beside it the same one as it is wanted."""

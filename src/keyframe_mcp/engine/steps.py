@@ -57,7 +57,9 @@ class Steps:
         """Do the next thing for a task. Seconds until it should be called again; None when nothing is left to do."""
         task = await self.store.get(task_id)
         moves = Moves(self.store, self.bulletin)
-        step = self._step(task.status, moves) if claim(task) is None else Claiming(moves, self.pace).settle
+        step = self._step(task.status, moves)
+        if claim(task) is not None:
+            step = Claiming(self.catalog, moves, self.pace).settle
         if step is None:
             return None
         adapter = self.adapters.get(task.provider)
@@ -102,7 +104,7 @@ class Steps:
 
     async def _went_on(self, task: Task, watched: Watched, moves: Moves) -> bool:
         """Whether a task that would have to wait for its provider has another to go on to."""
-        if task.status is not Status.QUEUED or not task.alternatives:
+        if task.status is not Status.QUEUED or not task.alternatives or claim(task):
             return False
         fallback = Fallback(moves, self.rules.budget, self.clock, self.adapters.keys())
         return await fallback.left(task, ProviderUnavailable(watched.why))

@@ -142,11 +142,6 @@ class Submitting:
     def _fallback(self) -> Fallback:
         return Fallback(self.moves, self.rules.budget, self.clock, self.configured)
 
-    async def _fail(self, task: Task, of: frozenset[Status] | set[Status], error: KeyframeError) -> None:
-        """It was refused, so it costs nothing."""
-        changes = uncharged(task) | trace_of(error)
-        await self.moves.move(task, of, Status.FAILED, failure=Failure.of(error), **changes)
-
     async def _submit(self, task: Task, job: Job, adapter: Adapter) -> float | None:
         """The intent, and then the job."""
         now = self.clock()
@@ -204,8 +199,7 @@ class Submitting:
                 await self.pictures.forget(task, adapter)
             return again
         except KeyframeError as error:
-            await self._fail(task, open_states, error)
-            return None
+            return await self._fallback.failed(task, open_states, error)
         except Exception:
             log.exception("submitting %s broke; whether it was sent is not known", task.id)
             return await self._doubt(task, SubmissionUncertain())

@@ -33,6 +33,8 @@ MB = 1_000_000
 MOST_BYTES = 20 * MB  # what providers that say anything take at most
 MOST_BYTES_OF_ONE = 500 * MB
 MOST_AT_ONCE = 4
+MOST_OF_ONE = 1000
+BLOCK = 4096  # what a file takes of a disk at least
 TOO_LARGE = f"a picture may have at most {MOST_BYTES // MB} MB; scale it down or save it as JPEG"
 LEFT_BEHIND_SECONDS = 3600
 CHECK_SECONDS = 60
@@ -82,12 +84,14 @@ class Uploads:
         clock: Callable[[], float],
         *,
         most_bytes_of_one: int = MOST_BYTES_OF_ONE,
+        most_of_one: int = MOST_OF_ONE,
     ) -> None:
         self._folder = folder
         self._seal = seal
         self._workshop = workshop
         self._clock = clock
         self._most_bytes_of_one = most_bytes_of_one
+        self._most_of_one = most_of_one
         self._arriving: Counter[str] = Counter()
 
     async def add(self, owner: str, pieces: AsyncIterable[bytes]) -> Upload:
@@ -158,9 +162,12 @@ class Uploads:
 
     def _require_room(self, folder: Path, besides: str) -> None:
         """Raise `NoRoom` where too much is kept, or has arrived. `besides` is about to be replaced."""
-        if sum(size for name, size in sizes(folder).items() if name != besides) > self._most_bytes_of_one:
-            most = self._most_bytes_of_one // MB
-            raise NoRoom(f"your uploads have {most} MB, the most; DELETE some, or wait: each ends {KEEP_DAYS} days on")
+        kept = [size for name, size in sizes(folder).items() if name != besides]
+        until = f"DELETE some, or wait: each ends {KEEP_DAYS} days on"
+        if sum(map(taken, kept)) > self._most_bytes_of_one:
+            raise NoRoom(f"your uploads have {self._most_bytes_of_one // MB} MB, the most; {until}")
+        if len(kept) > self._most_of_one:
+            raise NoRoom(f"you have {self._most_of_one:,} uploads, the most; {until}")
 
     def _settle(self, owner: str, file: Path, content: str, facts: ImageFacts) -> Upload:
         """Give a picture that is whole its name."""
@@ -223,6 +230,11 @@ def described(path: Path) -> Upload:
         size_bytes=about.st_size,
         expires_at=about.st_mtime + KEEP_SECONDS,
     )
+
+
+def taken(size: int) -> int:
+    """The bytes of a disk that a file of so many takes."""
+    return -(-size // BLOCK) * BLOCK
 
 
 def sizes(folder: Path) -> dict[str, int]:

@@ -7,19 +7,20 @@ it: the id of a job whose submission was never answered, and that is asked about
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 from keyframe_mcp.adapters.base import Job
 from keyframe_mcp.adapters.webhooks import Called, CallsBack, signed
 from keyframe_mcp.catalog import Catalog
 from keyframe_mcp.engine.bulletin import WAKE, Bulletin
 from keyframe_mcp.engine.callbacks import Address, Callbacks
-from keyframe_mcp.engine.reconciling import named
 from keyframe_mcp.engine.webhook_keys import WebhookKeys
 from keyframe_mcp.errors import ProviderError, UnknownModel, UnknownTask
 from keyframe_mcp.store import Hint, Store
+from keyframe_mcp.store.claims import named, unused, with_warning
 from keyframe_mcp.task import Status, Task
 
 OPEN = frozenset({Status.QUEUED, Status.SUBMITTING, Status.UNKNOWN})
@@ -51,16 +52,21 @@ class Webhooks:
     catalog: Catalog
     bulletin: Bulletin
     keys: WebhookKeys
+    keyless: set[str] = field(default_factory=set[str])
+    """The providers that have called, and whose key is not set here."""
 
     def is_ours(self, address: Address) -> bool:
-        """Whether we have given out an address. Raises `StoreUnusable`."""
-        return address.provider in self.adapters and self.callbacks.is_ours(address)
+        """Whether we, or a process that shares our tasks, have given out an address. Raises `StoreUnusable`."""
+        return self.callbacks.is_ours(address)
 
     async def receive(self, address: Address, headers: Mapping[str, str], body: bytes, now: float) -> Verdict:
         """Hear a call to an address of ours. Header names are in small letters. Raises `StoreUnusable`."""
-        call, adapter = signed(headers, body), self.adapters[address.provider]
+        call, adapter = signed(headers, body), self.adapters.get(address.provider)
         if call is None:
             return Verdict.MALFORMED
+        if adapter is None:
+            self._say_keyless(address.provider)
+            return Verdict.LATER
         try:
             if not call.is_fresh(now) or not await self.keys.is_signed(address.provider, adapter, call):
                 return Verdict.UNSIGNED
@@ -72,11 +78,19 @@ class Webhooks:
             self.callbacks.arrived.add(address.provider)
         return await self._hear(address, call.id, adapter.read_called(body))
 
+    def _say_keyless(self, name: str) -> None:
+        """Tell whoever runs the server, once, that calls come to a process that cannot check them."""
+        if name not in self.keyless:
+            self.keyless.add(name)
+            provider = self.catalog.providers.get(name)
+            key = provider.key if provider and provider.key else "its key"
+            log.warning("%s calls, and this server cannot check whether it is %s: set %s here too", name, name, key)
+
     async def _hear(self, address: Address, call_id: str, called: Called) -> Verdict:
         """Write down what follows, once."""
 
         def decide(task: Task, is_anothers: bool) -> Hint:  # noqa: FBT001 - the store calls it so
-            return hint(task, address, called, may_be=not is_anothers and self._may_be(task, called))
+            return hint(task, address, called, is_anothers=is_anothers, may_be=partial(self._may_be, called=called))
 
         try:
             is_new = await self.store.hear(address.provider, call_id, address.task_id, called.remote_id, decide)
@@ -99,18 +113,32 @@ class Webhooks:
         return self.adapters[task.provider].may_be(job, called) if task.provider in self.adapters else True
 
 
-def hint(task: Task, address: Address, called: Called, *, may_be: bool) -> Hint:
-    """What follows from a call for its task as it is now."""
+def hint(
+    task: Task, address: Address, called: Called, *, is_anothers: bool, may_be: Callable[[Task], bool] = lambda _: True
+) -> Hint:
+    """What follows from a call for its task as it is now. `may_be` is asked only about the attempt that was called."""
     is_its_provider = task.provider == address.provider
     is_current = is_its_provider and str(task.attempt) == address.attempt
     if called.remote_id is None:
         return Hint(is_due=is_current)
     if is_its_provider and task.remote_id == called.remote_id:
         return news(task) if called.is_over else NO_HINT
-    if is_current and task.remote_id is None and task.status in OPEN and may_be:
-        claimed = {"called_id": called.remote_id, "called_attempt": task.attempt, "looks": 0}
-        return Hint(claimed, is_due=True)
-    return mention(task, address, called.remote_id, may_be=may_be)
+    if is_anothers:
+        job = f"{address.provider} called about job {named((called.remote_id,))} for attempt {address.attempt}"
+        log.warning("task %s: %s, which is another task's", task.id, job)
+        return NO_HINT
+    told = unused(address.provider, called.remote_id, address.attempt)
+    if is_current and task.remote_id is None and task.status in OPEN:
+        if may_be(task):
+            return claim_of(task, called)
+        told = contradiction(task, address, called.remote_id)
+    return mention(task, called.remote_id, told)
+
+
+def claim_of(task: Task, called: Called) -> Hint:
+    """The job is asked about, and if it is there it is the task's. One that is over will not be called about again."""
+    over = {"calls_back": False} if called.is_over else {}
+    return Hint({"called_id": called.remote_id, "called_attempt": task.attempt, "looks": 0, **over}, is_due=True)
 
 
 def news(task: Task) -> Hint:
@@ -124,12 +152,14 @@ def news(task: Task) -> Hint:
             return NO_HINT
 
 
-def mention(task: Task, address: Address, remote_id: str, *, may_be: bool) -> Hint:
+def mention(task: Task, remote_id: str, told: str) -> Hint:
     """A job that cannot be used is named to whoever looks at the task, once."""
+    warned = with_warning(task, remote_id, told)
+    return NO_HINT if warned is task else Hint({"warnings": warned.warnings})
+
+
+def contradiction(task: Task, address: Address, remote_id: str) -> str:
+    """That the job is of something else than was asked for, by what the call says: a person has to look."""
     job = f"{address.provider} called about job {named((remote_id,))} for attempt {address.attempt}"
-    if not may_be:
-        log.warning("task %s: %s, which is not this task's", task.id, job)
-        return NO_HINT
-    told = f"{job}; nothing follows that job, and it may be billed"
-    is_told = any(remote_id in each or each == told for each in task.warnings)
-    return NO_HINT if is_told else Hint({"warnings": (*task.warnings, told)})
+    attach = f"if it is this task's all the same: keyframe-mcp task {task.id} --attach JOB_ID"
+    return f"{job}, which names another model or prompt than was sent; look at it there before paying again; {attach}"

@@ -23,6 +23,8 @@ class Arguments(ArgModelBase):
     @classmethod
     def empty_means_left_out(cls, data: dict[str, Any]) -> dict[str, Any]:
         """Some models fill every optional text with an empty one."""
+        if "" not in data.values():
+            return data
         optional = {name for name, each in cls.model_fields.items() if not each.is_required()}
         return {name: value for name, value in data.items() if not (name in optional and value == "")}
 

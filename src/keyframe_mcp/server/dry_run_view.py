@@ -136,11 +136,11 @@ class DryRunView(View):
             answered_by=None if rehearsal.answered_by is None else rehearsal.answered_by.id,
         )
 
-    def unsaid(self) -> dict[str, object]:
+    def unsaid(self, data: Mapping[str, object]) -> Mapping[str, object]:
         """See `View.unsaid`. The sentence begins with what the budget refuses."""
         budget = {} if self.budget is None else self.budget.data()
         budget.pop("refusal", None)
-        return super().unsaid() | ({"budget": budget} if budget else {})
+        return {**super().unsaid(data), **({"budget": budget} if budget else {})}
 
 
 def rehearsed(view: DryRunView) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePath
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
@@ -22,12 +23,15 @@ Arguments = TypeVar("Arguments", bound=BaseModel)
 LINK_SECONDS = 24 * 3600
 STEP_SECONDS = 3600
 """Links end on the hour: one that is asked for again is the same address, which caches know."""
+MOST_REMEMBERED = 256
+"""Files whose place and link are not worked out anew: whoever waits asks after the same few again and again."""
 PURPOSE = "file"
 MEDIA_TYPES = {extension.removeprefix("."): kind for kind, extension in EXTENSIONS.items()}
 NAME = re.compile(
     rf"(?:kf_[a-z2-7]{{26}}(?:-[0-9]{{1,4}})?|(?:frame|sheet)-[0-9a-f]{{16}})(?:-of-[0-9a-f]{{12}})?\.(?:{'|'.join(MEDIA_TYPES)})"
 )
 """What tools make. What lies beside it, such as the record of how it was made, is not given out."""
+END, SIGNATURE = re.compile(r"[0-9]{1,12}"), re.compile(r"[0-9a-f]{32}")
 PICTURES_AND_VIDEOS = ("first_image", "last_image", "image", "source", "sources", "overrides")
 """Arguments in which a link may stand."""
 
@@ -79,13 +83,21 @@ class Links:
         """A link to a file, good for a day and up to an hour more."""
         if self.base_url is None or not NAME.fullmatch(name):
             return None
-        end = (int(self.clock()) + LINK_SECONDS) // STEP_SECONDS * STEP_SECONDS + STEP_SECONDS
+        return self._signed(name, (int(self.clock()) + LINK_SECONDS) // STEP_SECONDS * STEP_SECONDS + STEP_SECONDS)
+
+    @cached_property
+    def _signed(self) -> Callable[[str, int], Link]:
+        """`_sign`, with the last links at hand."""
+        return lru_cache(MOST_REMEMBERED)(self._sign)
+
+    def _sign(self, name: str, end: int) -> Link:
         url = f"{self.base_url}/files/{end}/{self.seal.sign(PURPOSE, str(end), name)}/{name}"
         return Link(url, datetime.fromtimestamp(end, UTC))
 
     def is_ours(self, end: str, signature: str, name: str) -> bool:
         """Whether a link to this file was given out by a server with our key; it may have ended since."""
-        return NAME.fullmatch(name) is not None and self.seal.is_signed(signature, PURPOSE, end, name)
+        is_one = NAME.fullmatch(name) and END.fullmatch(end) and SIGNATURE.fullmatch(signature)
+        return is_one is not None and self.seal.is_signed(signature, PURPOSE, end, name)
 
     def left(self, end: str) -> int:
         """For how many seconds a link works that is ours; less than one when it has ended."""
@@ -104,10 +116,10 @@ class Links:
     def _output(self, output: Output) -> Output:
         if output.file is None:
             return output
-        place = self.place(PurePath(output.file))
+        path = path_of(output.file)
+        place = self.place(path)
         linked = {} if place.url is None else {"url": place.url, "expires_at": place.expires_at}
-        reference = f"output:{PurePath(output.file).name}"
-        return output.model_copy(update={**linked, "file": place.file, "reference": reference})
+        return output.model_copy(update={**linked, "file": place.file, "reference": f"output:{path.name}"})
 
     def read(self, arguments: Arguments, caller: Caller) -> tuple[Arguments, Caller]:
         """Arguments in which our own links stand as what they lead to, for a caller who has shown them.
@@ -140,6 +152,12 @@ class Links:
         end, _, rest = url.removeprefix(start).partition("/")
         signature, _, name = rest.partition("/")
         return (end, signature, name) if NAME.fullmatch(name) and "sheet" not in name else None
+
+
+@lru_cache(MOST_REMEMBERED)
+def path_of(file: str) -> PurePath:
+    """A file's path. Taking one apart takes longer than signing it."""
+    return PurePath(file)
 
 
 def place_of(path: Path, links: Links | None) -> Place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from math import isfinite
 from typing import cast
 
 Structure = Mapping[str, object]
@@ -24,6 +25,8 @@ def unbroken(line: str) -> str:
 
 def lines(name: str, value: object) -> Sequence[str]:
     """One field."""
+    if isinstance(value, str):
+        return [f"{name}: {value}"]
     if value == []:
         return [f"{name}: none"]
     if isinstance(value, list):
@@ -35,8 +38,6 @@ def lines(name: str, value: object) -> Sequence[str]:
 
 def in_line(value: object) -> str:
     """A value without line breaks between its parts."""
-    if isinstance(value, str):
-        return value
     if isinstance(value, dict):
         return "; ".join([f"{key}: {packed(each)}" for key, each in cast("Structure", value).items()])
     return packed(value)
@@ -46,6 +47,9 @@ def packed(value: object) -> str:
     """A value inside another."""
     if isinstance(value, str):
         return value
-    if type(value) is int:  # the encoder writes it so, in ten times as long
+    # the encoder writes these so, in ten times as long
+    if type(value) is int or (type(value) is float and isfinite(value)):
         return repr(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return in_json(value)

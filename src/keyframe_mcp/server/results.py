@@ -10,6 +10,7 @@ from keyframe_mcp.server.views import View
 
 def result(view: View, *sentences: str, is_error: bool = False) -> CallToolResult:
     """Structure for those who read it, and all of it in words for those who do not."""
-    text = "\n".join((*map(unbroken, sentences), outline(view.unsaid())))
+    data = view.data()
+    text = "\n".join((*map(unbroken, sentences), outline(view.unsaid(data))))
     content = TextContent(type="text", text=text)
-    return CallToolResult(content=[content], structured_content=view.data(), is_error=is_error)
+    return CallToolResult(content=[content], structured_content=data, is_error=is_error)

@@ -45,6 +45,10 @@ class Metadata(FuncMetadata):
         packed = {name: data[name] for name in compound(self.arg_model) if name in data}
         return data | super().pre_parse_json(packed) if packed else data
 
+    def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
+        """The arguments in one piece. The SDK would take them apart, for whoever is called to build them again."""
+        return {"arguments": self.arg_model.model_validate(self.pre_parse_json(arguments_to_validate))}
+
 
 @cache
 def compound(arguments: type[BaseModel]) -> tuple[str, ...]:
@@ -102,9 +106,9 @@ def strict_tool(
 ) -> Tool:
     """A tool, named like its handler, from the models of what it takes and gives."""
 
-    async def call(context: Context, **values: Any) -> CallToolResult:  # noqa: ANN401 - validated against `takes`
+    async def call(context: Context, arguments: Taken) -> CallToolResult:
         try:
-            return await handler(takes.model_construct(**values), context)
+            return await handler(arguments, context)
         except KeyframeError as error:
             # The SDK shows the agent the text of this error class and of no other.
             raise ToolError(explained(error)) from error

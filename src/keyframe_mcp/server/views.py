@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Annotated, ClassVar, Self
@@ -39,9 +39,9 @@ class View(BaseModel):
         """The structure as it goes on the wire."""
         return self.model_dump(mode="json", exclude_none=True)
 
-    def unsaid(self) -> dict[str, object]:
-        """The part of it that the sentence before the outline leaves to be said."""
-        return {name: value for name, value in self.data().items() if name not in self.said}
+    def unsaid(self, data: Mapping[str, object]) -> Mapping[str, object]:
+        """The part of its data that the sentence before the outline leaves to be said."""
+        return {name: value for name, value in data.items() if name not in self.said}
 
 
 class TaskView(View):
@@ -241,9 +241,10 @@ def told(task: Task) -> Failure | None:
 
 
 def named(output: Output) -> Output:
-    """An output with the name by which other tools take its file."""
-    reference = f"output:{PurePath(output.file).name}" if output.file else output.reference
-    return output.model_copy(update={"reference": reference})
+    """An output with the name by which other tools take its file. Links have given it one already."""
+    if output.file is None or output.reference is not None:
+        return output
+    return output.model_copy(update={"reference": f"output:{PurePath(output.file).name}"})
 
 
 def remote(task: Task) -> list[Output]:

@@ -29,7 +29,8 @@ class Watched:
 
     def seen_by(self, shown: Callable[[Task], Task]) -> Watched:
         """The same as somebody sees it."""
-        return Watched([shown(task) for task in self.before], [shown(task) for task in self.now])
+        now = [shown(task) for task in self.now]
+        return Watched(now if self.before is self.now else [shown(task) for task in self.before], now)
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,26 @@ class Watch:
     clock: Callable[[], float]
 
     async def wait(self, task_ids: Sequence[str], seconds: float, context: Context) -> Watched:
-        """The tasks once all are settled, or after `seconds`. Raises `UnknownTask`."""
-        reported = Reported(context)
+        """The tasks once all are settled, or after `seconds`. Raises `UnknownTask`.
+
+        An answer that is there at once comes alone: a report before it would turn it into a stream over HTTP.
+        """
         until = self.clock() + seconds
-        before: Sequence[Task] | None = None
-        tasks: Sequence[Task] = ()
+        before = [await self.engine.get(each, self.caller) for each in task_ids]
+        if seconds <= 0 or are_settled(before):
+            return Watched(before, before)
+        reported, tasks = Reported(context), before
         while True:
             left = until - self.clock()
             async for tasks in self.engine.follow(task_ids, self.caller, min(max(left, 0), HEARTBEAT_SECONDS)):
-                before = tasks if before is None else before
                 await reported.tell(tasks, self.clock())
-            is_over = self.engine.bulletin.is_closing or all(task.status.is_settled for task in tasks)
-            if left <= HEARTBEAT_SECONDS or is_over:
-                return Watched(before or (), tasks)
+            if left <= HEARTBEAT_SECONDS or self.engine.bulletin.is_closing or are_settled(tasks):
+                return Watched(before, tasks)
+
+
+def are_settled(tasks: Sequence[Task]) -> bool:
+    """Whether waiting longer is pointless for all of them."""
+    return all(task.status.is_settled for task in tasks)
 
 
 class Reported:

@@ -61,8 +61,15 @@ class Hint:
     is_due: bool = False
 
 
+def nobody(before: Task, after: Task) -> None:
+    """Is told, and does nothing."""
+
+
 class Store(Protocol):
-    """Remembers tasks. A write is on disk when it returns, and only moves that `NEXT` allows happen."""
+    """Remembers tasks. A write is on disk when it returns, and only moves that `NEXT` allows happen.
+
+    A job that was called about (`called_id`) and that a write leaves without use is named in a warning by that write.
+    """
 
     async def add(self, task: Task, *, same_request_since: float, caps: Caps = NO_CAPS) -> tuple[Task, bool]:
         """Remember a new task and say True; or return the one that already answers it, and False.
@@ -107,8 +114,9 @@ class Store(Protocol):
     async def begin(
         self, task_id: str, *, attempt: int, changes: Mapping[str, object], limits: Limits
     ) -> Task | Full | None:
-        """Make a queued task's next attempt, if the provider takes one more. None when the task had moved on.
+        """Make a queued task's next attempt, if the provider takes one more.
 
+        None when the task had moved on, or a job that its provider called about has to be asked about first.
         The count of attempts goes up, and the submission counts from here on, whatever comes of it.
         """
         ...
@@ -127,7 +135,7 @@ class Store(Protocol):
     async def switch(
         self, task_id: str, *, of: Collection[Status], attempt: int, changes: Changes, caps: Caps
     ) -> Task | None:
-        """Queue a task with another model. None when it had moved on, or is to be cancelled.
+        """Queue a task with another model. None when it had moved on, is to be cancelled, or may have a job.
 
         The count of attempts goes up, so that whoever has read the task before can no longer send it. Raises `OverCap`
         as `add` does.
@@ -152,12 +160,20 @@ class Store(Protocol):
         ...
 
     async def take(
-        self, task_id: str, remote_id: str, *, of: Collection[Status], attempt: int, changes: Mapping[str, object]
+        self,
+        task_id: str,
+        remote_id: str,
+        *,
+        of: Collection[Status],
+        attempt: int,
+        changes: Mapping[str, object],
+        robbed: Callable[[Task, Task], None] = nobody,
     ) -> Task | None:
         """Make a task the owner of a job, on the provider's own word, and running. None when it had moved on.
 
-        Another task that took the job up because it looked like its own is of unknown fate again, or is told. A task
-        that a person had queued again, and that is not sent again now, counts once.
+        Another task that took the job up because it looked like its own is of unknown fate again, or is told; `robbed`
+        is called with it, as it was and as it is, inside the transaction. A task that a person had queued again, and
+        that is not sent again now, counts once.
         """
         ...
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from keyframe_mcp.store import NO_CAPS, NO_CHANGES, Caps, Changes, Full, Limits, Store
+from keyframe_mcp.store import NO_CAPS, NO_CHANGES, Caps, Changes, Full, Limits, Store, nobody
 from keyframe_mcp.task import Status, Task
 
 Result = TypeVar("Result")
@@ -79,11 +79,29 @@ class HeardStore:
         return await self._told(before, self._store.count(task_id, of=of, attempt=attempt, usd=usd, caps=caps))
 
     async def take(
-        self, task_id: str, remote_id: str, *, of: Collection[Status], attempt: int, changes: Mapping[str, object]
+        self,
+        task_id: str,
+        remote_id: str,
+        *,
+        of: Collection[Status],
+        attempt: int,
+        changes: Mapping[str, object],
+        robbed: Callable[[Task, Task], None] = nobody,
     ) -> Task | None:
         """See `Store.take`."""
         before = [await self._store.get(task_id)]
-        return await self._told(before, self._store.take(task_id, remote_id, of=of, attempt=attempt, changes=changes))
+        others: list[tuple[Task, Task]] = []
+
+        def losing(task: Task, without: Task) -> None:
+            others.append((task, without))
+            robbed(task, without)
+
+        how: dict[str, Any] = {"of": of, "attempt": attempt, "changes": changes, "robbed": losing}
+        after = await done(self._store.take(task_id, remote_id, **how))
+        for task, without in others:
+            self._tell(task, without)
+        self._tell(before[-1], after)
+        return after
 
     async def adopt(
         self, task_id: str, remote_id: str, *, attempt: int, changes: Mapping[str, object] = NO_CHANGES

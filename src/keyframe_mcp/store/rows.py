@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from keyframe_mcp.errors import InvalidInput, Problem, StoreUnusable
+from keyframe_mcp.store.claims import settled
 from keyframe_mcp.task import Status, Task, is_sent_alike
 
 
@@ -65,12 +66,13 @@ def insert(connection: sqlite3.Connection, task: Task, due_at: float) -> None:
     )
 
 
-def update(connection: sqlite3.Connection, task: Task, before: Task) -> None:
-    """Replace one row, comparing status and attempt with what was read.
+def update(connection: sqlite3.Connection, task: Task, before: Task) -> Task:
+    """Replace one row, comparing status and attempt with what was read. The task as it was written.
 
     A final task is never due. One whose fate is known again is due now, whoever holds it and has let it be: the answer
     may have come late, to a process that no longer holds the task.
     """
+    task = settled(task, before)
     comes_back = task.status is not before.status and (
         before.status is Status.UNKNOWN or (before.status is Status.QUEUED and task.status is Status.RUNNING)
     )
@@ -97,6 +99,7 @@ def update(connection: sqlite3.Connection, task: Task, before: Task) -> None:
     ).rowcount
     if changed != 1:
         raise StoreUnusable(f"task {task.id} changed under its own write lock")
+    return task
 
 
 def read(connection: sqlite3.Connection, task_id: str) -> Task | None:

@@ -6,16 +6,16 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from keyframe_mcp.errors import StoreUnusable, SubmissionUncertain, UnknownTask
-from keyframe_mcp.store import NO_CAPS, NO_CHANGES, Caps, Changes, Full, Hint, Limits
+from keyframe_mcp.errors import SubmissionUncertain, UnknownTask
+from keyframe_mcp.store import NO_CAPS, NO_CHANGES, Caps, Changes, Full, Hint, Limits, nobody
 from keyframe_mcp.store.calls import Call, hear
+from keyframe_mcp.store.claims import claimed
 from keyframe_mcp.store.counting import counted, fullness, note_submission, require_room
-from keyframe_mcp.store.migrations import migrate
+from keyframe_mcp.store.opening import connect, prepare
 from keyframe_mcp.store.rows import find_keyed, find_same, insert, marks, parse, read, update
-from keyframe_mcp.store.thread import LOCKED, DatabaseThread
+from keyframe_mcp.store.thread import DatabaseThread
 from keyframe_mcp.task import NEXT, Failure, Status, Task
 
-BUSY_MILLISECONDS = 30_000
 DURATIONS_KEPT = 40  # of each model
 LONGEST_SECONDS = 3600.0  # nothing is due or held for so long: a clock that was ahead has said so
 
@@ -95,7 +95,7 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> Task | Full | None:
             task = read(connection, task_id)
-            if task is None or task.status is not Status.QUEUED or task.attempt != attempt:
+            if task is None or task.status is not Status.QUEUED or task.attempt != attempt or claimed(task):
                 return None
             if full := fullness(connection, task, limits, now):
                 return full
@@ -125,7 +125,9 @@ class SqliteStore:
 
         def work(connection: sqlite3.Connection) -> Task | None:
             task = read(connection, task_id)
-            if task is None or task.status not in of or task.attempt != attempt or task.cancel_requested:
+            if task is None or task.status not in of or task.attempt != attempt:
+                return None
+            if task.cancel_requested or claimed(task):
                 return None
             become = changes(task) if callable(changes) else changes
             switched = self._moved(connection, task, Status.QUEUED, {**become, "attempt": attempt + 1})
@@ -170,7 +172,14 @@ class SqliteStore:
         await self._writer.run(work)
 
     async def take(
-        self, task_id: str, remote_id: str, *, of: Collection[Status], attempt: int, changes: Mapping[str, object]
+        self,
+        task_id: str,
+        remote_id: str,
+        *,
+        of: Collection[Status],
+        attempt: int,
+        changes: Mapping[str, object],
+        robbed: Callable[[Task, Task], None] = nobody,
     ) -> Task | None:
         """See `Store.take`."""
         others = "SELECT body FROM tasks WHERE provider = ? AND remote_id = ? AND id != ?"
@@ -181,22 +190,21 @@ class SqliteStore:
                 return None
             for row in connection.execute(others, (task.provider, remote_id, task_id)).fetchall():
                 if (other := parse(row)).is_adopted:
-                    self._rob(connection, other, remote_id)
+                    robbed(other, self._rob(connection, other, remote_id))
             once = {"counted_usd": max(task.spent_before, task.counted_usd - task.spent_before), "spent_before": 0.0}
             paid = once if task.status is Status.QUEUED else {}
             return self._moved(connection, task, Status.RUNNING, {**changes, **paid, "remote_id": remote_id})
 
         return await self._writer.run(work)
 
-    def _rob(self, connection: sqlite3.Connection, task: Task, remote_id: str) -> None:
+    def _rob(self, connection: sqlite3.Connection, task: Task, remote_id: str) -> Task:
         """Take a job from a task that had taken it up by mistake: it is unknown again, or told where it is too late."""
         reason = f"the job it was taken for ({remote_id}) is another task's, as the provider says"
         if task.status is Status.RUNNING:
             lost = {"remote_id": None, "is_adopted": False, "looks": 0, "failure": doubt(reason)}
-            self._moved(connection, task, Status.UNKNOWN, lost)
-        else:
-            told = f"{reason}; what its own became is not known, and it may be billed"
-            update(connection, task.model_copy(update={"warnings": (*task.warnings, told)}), task)
+            return self._moved(connection, task, Status.UNKNOWN, lost) or task
+        told = f"{reason}; what its own became is not known, and it may be billed"
+        return update(connection, task.model_copy(update={"warnings": (*task.warnings, told)}), task)
 
     async def adopt(
         self, task_id: str, remote_id: str, *, attempt: int, changes: Mapping[str, object] = NO_CHANGES
@@ -221,8 +229,7 @@ class SqliteStore:
             return None
         become = of(task, changes)
         moved = Task.model_validate(dict(task) | become | {"status": status, "updated_at": self._clock()})
-        update(connection, moved, task)
-        return moved
+        return update(connection, moved, task)
 
     async def hear(
         self, provider: str, call_id: str, task_id: str, remote_id: str | None, decide: Callable[[Task, bool], Hint]
@@ -357,40 +364,3 @@ def among(providers: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
 def doubt(reason: str) -> Failure:
     """What a task says that is of unknown fate again."""
     return Failure.of(SubmissionUncertain(reason))
-
-
-def prepare(path: Path) -> None:
-    """Create or upgrade the file, readable by its owner only. Raises `StoreUnusable` with what to do."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        # not `connect`: choosing a journal writes, and the file may turn out to be somebody else's
-        connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MILLISECONDS / 1000)
-        try:
-            migrate(connection)
-        finally:
-            connection.close()
-    except StoreUnusable as error:
-        raise StoreUnusable(f"{path}: {error}") from None
-    except (OSError, sqlite3.Error) as error:
-        if "locked" in str(error):
-            raise StoreUnusable(f"{path}: {LOCKED}") from None
-        raise StoreUnusable(f"{path}: {error}; set KEYFRAME_STATE_DIR to a folder that can be written") from None
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection that flushes on every commit."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MILLISECONDS / 1000, check_same_thread=False)
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-    connection.execute(f"PRAGMA journal_mode = {journal_mode(sqlite3.sqlite_version_info)}")
-    connection.execute("PRAGMA synchronous = FULL")
-    return connection
-
-
-def journal_mode(linked: tuple[int, int, int]) -> str:
-    """WAL where the linked SQLite is safe with several writing processes.
-
-    Older ones can corrupt the file when a WAL reset meets a checkpoint (fixed in 3.51.3; 3.52.0 was withdrawn).
-    Source: the SQLite change log, read 2026-11-20.
-    """
-    return "WAL" if linked >= (3, 51, 3) and linked != (3, 52, 0) else "TRUNCATE"

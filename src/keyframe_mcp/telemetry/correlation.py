@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
@@ -50,18 +50,14 @@ def trace_id_of(traceparent: object) -> str | None:
     return found["trace"]
 
 
-@contextmanager
-def answering(correlation: str) -> Generator[None]:
+def answering(correlation: str) -> AbstractContextManager[None]:
     """While a call is answered."""
-    with steering(Bearings(correlation_id=correlation)):
-        yield
+    return steering(Bearings(correlation_id=correlation))
 
 
-@contextmanager
-def working_on(task: Task) -> Generator[None]:
+def working_on(task: Task) -> AbstractContextManager[None]:
     """While a step of a task is taken."""
-    with steering(replace(bearings(), task_id=task.id, correlation_id=task.correlation_id)):
-        yield
+    return steering(replace(bearings(), task_id=task.id, correlation_id=task.correlation_id))
 
 
 @contextmanager

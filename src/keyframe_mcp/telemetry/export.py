@@ -6,10 +6,12 @@ the protocol's pipe, is refused.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from keyframe_mcp.errors import InvalidSettings
+from keyframe_mcp.telemetry.standard import unusable
 
 try:
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -24,6 +26,9 @@ except ImportError as missing:
         f"KEYFRAME_TELEMETRY is set, and what sends telemetry is not installed ({missing.name}): "
         "pip install 'keyframe-mcp[telemetry]', or unset the variable"
     ) from None
+except Exception as broken:
+    # some variables are read while it is imported, and each module raises what it likes
+    raise unusable(broken, os.environ) from broken
 
 from opentelemetry import trace
 
@@ -40,9 +45,12 @@ PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
 def start(environment: Mapping[str, str], tally: Tally, cleanse: Cleanse) -> Recorder:
     """An observer whose spans and metrics are sent away. Raises `InvalidSettings` for what cannot be done as asked."""
     require_possible(environment)
-    processors = [BatchSpanProcessor(Cleaning(OTLPSpanExporter(), cleanse))] if wanted("TRACES", environment) else []
-    readers = [PeriodicExportingMetricReader(OTLPMetricExporter())] if wanted("METRICS", environment) else []
-    return recorder(processors, readers, tally)
+    try:
+        spans = [BatchSpanProcessor(Cleaning(OTLPSpanExporter(), cleanse))] if wanted("TRACES", environment) else []
+        readers = [PeriodicExportingMetricReader(OTLPMetricExporter())] if wanted("METRICS", environment) else []
+        return recorder(spans, readers, tally)
+    except Exception as broken:  # whatever the SDK raises over its variables
+        raise unusable(broken, environment) from broken
 
 
 def recorder(processors: Sequence[SpanProcessor], readers: Sequence[MetricReader], tally: Tally) -> Recorder:

@@ -71,12 +71,24 @@ def install(  # noqa: PLR0917 - click passes options by name
         raise click.UsageError("--transport http and --url go together")
     if sum((only_print, dry_run and not remove, link)) > 1 or (remove and (link or only_print)):
         raise click.UsageError("choose one of --print, --dry-run, --link; of them only --dry-run goes with --remove")
+    if link and (variables or with_keys or token_env or scope):
+        raise click.UsageError(
+            "a link carries a command or an address, and nothing else: leave --env, --with-keys, --token-env and "
+            "--scope out, or install without --link"
+        )
     around = surroundings()
     if host is None:
         if only_print or dry_run or remove or link:
             raise click.UsageError(f"name a host: {', '.join(HOSTS)}")
         click.echo(survey(around))
         return
+    if with_keys and not around.keys_here():
+        raise click.UsageError(
+            f"--with-keys writes the keys that are set in this shell, and none of {', '.join(around.keys)} is; "
+            "export one first, or leave --with-keys out"
+        )
+    if (only_print or link) and not url and not command_line and (doubt := around.installation.passing()):
+        click.echo(f"Note: {doubt}", err=True)
     wish = Wish(
         host, scope, variables, command_line, url, token_env, remove=remove, dry_run=dry_run, with_keys=with_keys
     )

@@ -61,6 +61,8 @@ class Host:
     """A variable that names another file."""
     tried: str = ""
     """The version that was seen to read what we write, if one was."""
+    header_page: str = ""
+    """Who says that a header with a token may stand in the file, where it cannot be a reference."""
     remote_note: str = ""
     """Why a remote server cannot be written into the file, if it cannot."""
 
@@ -185,6 +187,7 @@ HOSTS: Mapping[str, Host] = MappingProxyType(
         "zed": Host(
             name="Zed",
             page="https://zed.dev/docs/ai/mcp",
+            header_page="https://zed.dev/docs/ai/mcp",
             after="Open the Agent Panel's settings: keyframe is there, with a green dot.",
             within=("context_servers",),
             form="jsonc",
@@ -205,6 +208,7 @@ HOSTS: Mapping[str, Host] = MappingProxyType(
         "cline": Host(
             name="Cline",
             page="https://docs.cline.bot/mcp/mcp-overview",
+            header_page="https://docs.cline.bot/mcp/adding-and-configuring-servers",
             after="Start cline again. The extension has its own file: MCP Servers, Configure; paste --print there.",
             user={"*": "{home}/.cline/data/settings/cline_mcp_settings.json"},
             shape=Shape(remote={"type": "streamableHttp"}, usual={"timeout": 120}),
@@ -213,6 +217,7 @@ HOSTS: Mapping[str, Host] = MappingProxyType(
         "trae": Host(
             name="Trae",
             page="https://www.volcengine.com/docs/86677/2137601",
+            header_page="https://github.com/volcengine/OpenViking/blob/main/docs/images/agents/en/trae.md",
             after="Switch project MCP on in Trae's settings, under MCP.",
             project=".trae/mcp.json",
         ),
@@ -235,6 +240,7 @@ HOSTS: Mapping[str, Host] = MappingProxyType(
         "lm-studio": Host(
             name="LM Studio",
             page="https://lmstudio.ai/docs/app/mcp",
+            header_page="https://lmstudio.ai/docs/app/mcp",
             after="In LM Studio: Program, Install, Edit mcp.json, and put it there; or open what --link prints.",
         ),
     }

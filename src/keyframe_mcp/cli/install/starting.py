@@ -16,7 +16,9 @@ from keyframe_mcp.errors import InvalidSettings
 
 PACKAGE = "keyframe-mcp[local]"
 PUBLISHED = ("uvx", "--from", PACKAGE, "keyframe-mcp")
-"""What works on a machine that has uv and nothing else."""
+"""What works on a machine that has uv and nothing else, once the package is published."""
+IS_PUBLISHED = False
+"""The one thing to change on the first release: the documentation then says no more that it is still to come."""
 UVX = re.compile(r"[/\\](archive-v\d+|environments-v\d+|builds-v\d+)[/\\]")
 PIPX_RUN = re.compile(r"[/\\]pipx[/\\](\.cache|cache)[/\\]|[/\\]\.cache[/\\]pipx[/\\]", re.IGNORECASE)
 
@@ -37,10 +39,10 @@ class Installation:
         windows = sys.platform == "win32"
         return cls(Path(sys.prefix), Path(sys.executable), windows, shutil.which, Path(tempfile.gettempdir()))
 
-    def command(self, chosen: str = "", *, shared: bool = False) -> Sequence[str]:
+    def command(self, chosen: str = "", *, shared: bool = False, lasting: bool = True) -> Sequence[str]:
         """The command and its arguments. `shared`: the file is other people's too, whose uvx is elsewhere.
 
-        Raises `InvalidSettings` when nothing here would last.
+        Raises `InvalidSettings` when nothing here would last, unless it need not be `lasting`.
         """
         if chosen:
             return split(chosen, windows=self.windows)
@@ -49,12 +51,19 @@ class Installation:
             return PUBLISHED if shared or uvx is None else (uvx, *PUBLISHED[1:])
         if PIPX_RUN.search(f"{self.prefix}/"):
             return (self.found("pipx") or "pipx", "run", "--spec", PACKAGE, "keyframe-mcp")
-        if self.prefix.is_relative_to(self.temporary):
-            raise InvalidSettings(
-                f"this keyframe-mcp is in {self.prefix}, which may be gone tomorrow; "
-                f"install it in a folder of yours, or say how to start it: --command '{shlex.join(PUBLISHED)}'"
-            )
+        if lasting and (doubt := self.passing()):
+            raise InvalidSettings(doubt)
         return self.installed()
+
+    def passing(self) -> str:
+        """Why what is here may not last, and what to do; empty where it will."""
+        if UVX.search(f"{self.prefix}/") or not self.prefix.is_relative_to(self.temporary):
+            return ""
+        return (
+            f"this keyframe-mcp is in {self.prefix}, which may be gone tomorrow; install it in a folder of yours, or "
+            # double quotes alone: what other shells make of these words is the same
+            f'say how to start it; once the package is published: --command "{" ".join(PUBLISHED)}"'
+        )
 
     def installed(self) -> Sequence[str]:
         """The program beside this Python, or this Python itself."""

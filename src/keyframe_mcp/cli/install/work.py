@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -11,17 +11,19 @@ from typing import Literal
 from keyframe_mcp.cli.install import claude, writing
 from keyframe_mcp.cli.install.entries import Entry, Local, Remote, wanted
 from keyframe_mcp.cli.install.hosts import HOSTS, Host
-from keyframe_mcp.cli.install.jsontext import rows
+from keyframe_mcp.cli.install.jsontext import rows, table
 from keyframe_mcp.cli.install.links import LINKS, config_of
 from keyframe_mcp.cli.install.machines import Machine
 from keyframe_mcp.cli.install.merging import Document, difference, installed, removed, snippet
 from keyframe_mcp.cli.install.starting import Installation
-from keyframe_mcp.cli.install.variables import HIDDEN, NAME, left_behind, read_variables, shown
+from keyframe_mcp.cli.install.variables import HIDDEN, NAME, REFERENCE, left_behind, read_variables, shown
 from keyframe_mcp.errors import InvalidSettings, UnusableHostFile
 from keyframe_mcp.settings.addresses import url_problem
 
 Scope = Literal["user", "project"]
 FIRST_WORDS = "Then ask the agent: which video models can you use? It should call list_models."
+OUR_PART = "Only keyframe's part is shown; the rest of the file stays."
+COPIES = "Copies beside it ({}.bak-...) may hold keys that were in it: delete them when you need them no more."
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class Surroundings:
     keys: tuple[str, ...]
     providers: tuple[str, ...]
     now: datetime
+
+    def keys_here(self) -> Sequence[str]:
+        """The providers' keys that are set in this shell."""
+        return [name for name in self.keys if self.machine.environment.get(name, "").strip()]
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def carry_out(wish: Wish, around: Surroundings, way: Literal["print", "link", "w
         return (
             by_claude(claude.removing(), claude.removing(), wish, around) if asks_claude(wish) else remove(wish, around)
         )
-    server = server_of(wish, around, scope)
+    server = server_of(wish, around, scope, lasting=way == "write")
     if asks_claude(wish):
         return add_by_claude(host, server, wish, around, way)
     path = file_of(wish, around)
@@ -115,8 +121,8 @@ def document(host: Host, path: Path) -> Document:
     return Document(host, str(path), writing.read_text(path) or "")
 
 
-def server_of(wish: Wish, around: Surroundings, scope: Scope) -> Local | Remote:
-    """What the entry is to start, or to reach."""
+def server_of(wish: Wish, around: Surroundings, scope: Scope, *, lasting: bool = True) -> Local | Remote:
+    """What the entry is to start, or to reach. `lasting`: the command has to be there tomorrow."""
     host = HOSTS[wish.host]
     if wish.url:
         return remote_of(wish, host)
@@ -125,17 +131,29 @@ def server_of(wish: Wish, around: Surroundings, scope: Scope) -> Local | Remote:
     if wish.with_keys and (scope == "project" or asks_claude(wish)):
         raise InvalidSettings(
             "--with-keys writes keys into a file of yours alone: not into a project's, which is shared, and not on "
-            "Claude Code's command line. Leave it out: the entry refers to the keys instead"
+            f"Claude Code's command line. Leave it out: {instead(host, around)}"
         )
     variables = read_variables(
         wish.variables, around.machine.environment, around.keys, around.providers, with_keys=wish.with_keys
     )
     if variables.references and not (host.reference or host.shape.passes):
-        raise InvalidSettings(
-            f"{host.name} cannot refer to {variables.references[0]}: it hands on only values that are in its file. "
-            "Use --with-keys, which writes them there"
-        )
-    return Local(around.installation.command(wish.command, shared=scope == "project"), variables)
+        key = variables.references[0]
+        how = by_value(host, key) if scope == "project" else "use --with-keys, which writes them there"
+        raise InvalidSettings(f"{host.name} cannot refer to {key}: it hands on only values that are in its file; {how}")
+    command = around.installation.command(wish.command, shared=scope == "project", lasting=lasting)
+    return Local(command, variables)
+
+
+def instead(host: Host, around: Surroundings) -> str:
+    """How a project's entry gets to a key."""
+    if host.reference or host.shape.passes:
+        return "the entry refers to the keys instead"
+    return by_value(host, [*around.keys_here(), *around.keys][0])
+
+
+def by_value(host: Host, key: str) -> str:
+    """What to type where a project's file has to hold the key itself."""
+    return f"give its value with --env {key}=VALUE, and keep {host.project} out of git"
 
 
 def remote_of(wish: Wish, host: Host) -> Remote:
@@ -150,7 +168,8 @@ def remote_of(wish: Wish, host: Host) -> Remote:
         raise InvalidSettings("--token-env takes the name of a variable, never the token itself")
     if wish.bearer_variable and not (host.reference or host.shape.bearer):
         raise InvalidSettings(
-            f"{host.name} cannot refer to a variable in a header; leave --token-env out, and add the header by hand"
+            f"{host.name} cannot refer to a variable in a header; leave --token-env out, and add the header by hand, "
+            'below the address: "headers": {"Authorization": "Bearer THE-TOKEN"}'
         )
     return Remote(wish.url, wish.bearer_variable)
 
@@ -159,7 +178,7 @@ def link(wish: Wish, around: Surroundings) -> str:
     """The link of a host that has one."""
     if wish.host not in LINKS:
         raise InvalidSettings(f"{HOSTS[wish.host].name} has no such links; these have: {', '.join(LINKS)}")
-    command = () if wish.url else around.installation.command(wish.command)
+    command = () if wish.url else around.installation.command(wish.command, lasting=False)
     return LINKS[wish.host](config_of(command, wish.url))
 
 
@@ -167,7 +186,9 @@ def printed(host: Host, entry: Entry, path: Path | None) -> str:
     """What belongs where."""
     where = f"This belongs into {path}:" if path else f"{host.name} documents no file to write. What to paste:"
     text = snippet(host, entry)
-    stars = f"\n{HIDDEN} stands for a value that is not shown here." * (HIDDEN in text)
+    stars = f"\n{HIDDEN} stands for a value that is not shown here; put yours, such as your key, in its place." * (
+        HIDDEN in text
+    )
     return f"{where}\n\n{text}\n{stars}\n{host.after}"
 
 
@@ -185,18 +206,23 @@ def written(before: Document, after: Document, path: Path, wish: Wish, around: S
     if before.text == after.text:
         return f"{path} says so already; nothing was written." if not wish.remove else f"{path} has no keyframe in it."
     diff = difference(before, after)
+    if before.text.strip():
+        diff += f"\n\n{OUR_PART}"
     if wish.dry_run:
         return f"{diff}\n\nNothing was written: this was a dry run."
     shared = scope_of(wish) == "project"
     there = writing.read_text(path)
     copy = writing.replace(path, there, after.text, around.now, shared=shared)
     kept = f"Wrote {path}; as it was it is in {copy.name}." if copy else f"Wrote {path}."
-    return "\n".join([diff, "", kept, *([] if wish.remove else told(wish, after, path, around))])
+    more = [COPIES.format(path.name)] if wish.remove else told(wish, after, path, around)
+    return "\n".join([diff, "", kept, *more])
 
 
 def told(wish: Wish, after: Document, path: Path, around: Surroundings) -> Sequence[str]:
     """What to do next, and what the person should know."""
     lines = [HOSTS[wish.host].after, FIRST_WORDS]
+    if wish.scope is None and scope_of(wish) == "project":
+        lines.insert(0, f"It holds for this folder only: {around.project}. {HOSTS[wish.host].name} has no other file.")
     if wish.with_keys and not writing.is_private(path):
         lines.append(f"Note: others on this machine may read {path}, and the keys in it; chmod 600 keeps them out.")
     if not wish.url:
@@ -213,13 +239,32 @@ def notes(wish: Wish, entry: Entry, around: Surroundings) -> Sequence[str]:
     if behind := left_behind(here, list(handed)):
         example = " ".join(f"--env {name}" for name in behind)
         lines.append(f"Note: set in this shell only, and not handed on: {', '.join(behind)}. To hand on: {example}")
-    if keys := [name for name in around.keys if here.get(name, "").strip() and name not in handed]:
-        lines.append(f"Note: {host.name} does not hand on {', '.join(keys)}; --with-keys writes them into its file.")
+    lines += key_notes(host, entry, around, scope_of(wish))
     command = entry.get(host.shape.command)
     first = str((rows(command) or [command])[0])
     if scope_of(wish) == "project" and Path(first).is_absolute():
-        lines.append("Note: the command is a path of this machine. If others share the file: --command 'uvx ...'.")
+        lines.append('Note: the command is a path of this machine. If others share the file: --command "uvx ...".')
     return lines
+
+
+def key_notes(host: Host, entry: Entry, around: Surroundings, scope: Scope) -> Iterator[str]:
+    """Which keys of this shell the server does not get, and which are in a file that is easily shared."""
+    if keys := unhanded(host, entry, around):
+        how = by_value(host, keys[0]) if scope == "project" else "--with-keys writes them into its file"
+        yield f"Note: {host.name} does not hand on {', '.join(keys)}; {how}."
+    if scope == "project" and (held := held_keys(table(entry.get(host.shape.env)), around)):
+        yield f"Note: the file holds a key now, {', '.join(held)}: keep {host.project} and its copies out of git."
+
+
+def unhanded(host: Host, entry: Entry, around: Surroundings) -> Sequence[str]:
+    """The keys of this shell that a server started by that entry does not get."""
+    handed = {*table(entry.get(host.shape.env)), *map(str, rows(entry.get(host.shape.passes)))}
+    return [name for name in around.keys_here() if name not in handed]
+
+
+def held_keys(env: Mapping[str, str], around: Surroundings) -> Sequence[str]:
+    """The keys whose values an entry holds, and does not only refer to."""
+    return [name for name in around.keys if name in env and not REFERENCE.fullmatch(env[name])]
 
 
 def add_by_claude(host: Host, server: Local | Remote, wish: Wish, around: Surroundings, way: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import socket
 import sys
@@ -16,23 +17,25 @@ from mcp.server.auth.provider import TokenVerifier
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
 
 from keyframe_mcp.app import Application
 from keyframe_mcp.engine import Caller
 from keyframe_mcp.errors import InvalidSettings
 from keyframe_mcp.server import build_server
 from keyframe_mcp.server.http.access import Access, access_of
-from keyframe_mcp.server.http.ending import QuietServer, serve_until_signal
+from keyframe_mcp.server.http.connections import BACKLOG, HEAD_SECONDS, Accidents, connections, most_connections
+from keyframe_mcp.server.http.ending import Outermost, QuietServer, serve_until_signal
 from keyframe_mcp.server.http.files import Files
 from keyframe_mcp.server.http.gate import Gate, sharing
 from keyframe_mcp.server.http.health import Checks, Health
-from keyframe_mcp.server.http.rooms import Rooms, Transport
+from keyframe_mcp.server.http.rooms import MCP_PATH, Beside, Rooms, Transport
 from keyframe_mcp.server.http.signing_in import guarded, metadata_routes
 from keyframe_mcp.server.http.uploads import UPLOAD_SECONDS, Reception, how_to_upload
 from keyframe_mcp.server.http.webhooks import ROUTE, WebhookCalls
 from keyframe_mcp.server.links import Links
 
-__all__ = ["Access", "Site", "Transport", "access_of", "listen", "serve_http"]
+__all__ = ["Access", "Site", "Transport", "access_of", "configured", "listen", "serve_http"]
 
 GRACE_SECONDS = 3
 OBJECTS_BEFORE_A_SEARCH = 10_000
@@ -59,13 +62,15 @@ class Site:
         self.app = Starlette(
             routes=self._routes(),
             lifespan=self._open,
-            middleware=[Middleware(Gate, access=access), sharing(access)],
+            middleware=[Middleware(Outermost), Middleware(Gate, access=access), sharing(access)],
         )
 
     def _routes(self) -> list[BaseRoute]:
-        signed = signed_tokens(self._access)
+        signed = signed_tokens(self._access, self.rooms.beside)
         reception = guarded(self._reception, self._access, signed)
+        rooms = guarded(self.rooms, self._access, signed)
         return [
+            Route(MCP_PATH, rooms),  # first: a router tries one after the other
             Route("/health", self.health.health),
             Route("/ready", self.health.ready),
             *metadata_routes(self._access),
@@ -73,7 +78,7 @@ class Site:
             Route(ROUTE, self._webhooks.receive, methods=["POST"]),
             Route("/uploads", reception),
             Route("/uploads/{upload_id}", reception),
-            Mount("/", guarded(self.rooms, self._access, signed)),
+            Mount("/", rooms),
         ]
 
     @asynccontextmanager
@@ -118,14 +123,15 @@ def checks_of(application: Application) -> Checks:
     return {"database": database}
 
 
-def signed_tokens(access: Access) -> TokenVerifier | None:
-    """What checks an issuer's tokens, if any are accepted."""
+def signed_tokens(access: Access, beside: Beside) -> TokenVerifier | None:
+    """What checks an issuer's tokens, if any are accepted. `beside` does something while requests are answered."""
     if access.oauth is None:
         return None
     from keyframe_mcp.server.http.jwks import fetch_keys  # noqa: PLC0415 - only where OAuth is set up
-    from keyframe_mcp.server.http.oauth import Keys, SignedTokens  # noqa: PLC0415 - as above: 20 ms of cryptography
+    from keyframe_mcp.server.http.keys import Keys  # noqa: PLC0415 - as above: 20 ms of cryptography
+    from keyframe_mcp.server.http.oauth import SignedTokens  # noqa: PLC0415 - as above
 
-    return SignedTokens(access.oauth, Keys(partial(fetch_keys, access.oauth.jwks_url), time.monotonic))
+    return SignedTokens(access.oauth, Keys(partial(fetch_keys, access.oauth.jwks_url), time.monotonic, beside))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -149,17 +155,27 @@ def search_seldom() -> None:
     gc.set_threshold(OBJECTS_BEFORE_A_SEARCH, 10, 10)
 
 
-async def serve_http(site: Site, listening: socket.socket, application: Application) -> None:
-    """Serve until SIGTERM or SIGINT; open streams are ended, calls get a few seconds, everything is written down."""
-    search_seldom()
-    config = uvicorn.Config(
-        site.app,
+def configured(app: ASGIApp, most: int | None = None, head_seconds: float = HEAD_SECONDS) -> uvicorn.Config:
+    """How connections are served: at most so many at once, each with so long to send the head of a request."""
+    return uvicorn.Config(
+        app,
         log_level="warning",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        proxy_headers=False,  # nothing here asks who a client says it is, or by which scheme it came
+        http=connections(most or most_connections(), head_seconds),
+        ws="none",
+        backlog=BACKLOG,
     )
+
+
+async def serve_http(site: Site, listening: socket.socket, application: Application) -> None:
+    """Serve until SIGTERM or SIGINT; open streams are ended, calls get a few seconds, everything is written down."""
+    search_seldom()
+    asyncio.get_running_loop().set_exception_handler(Accidents())
+    config = configured(site.app)
     if sys.platform == "win32":  # event loops there have no signal handlers
         await uvicorn.Server(config).serve(sockets=[listening])
     else:

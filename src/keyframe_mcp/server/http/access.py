@@ -14,6 +14,8 @@ from keyframe_mcp.settings.tokens import Token
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+METADATA = "/.well-known/oauth-protected-resource"
+DEFAULT_PORTS = ("443", "80")
 LOOPBACK_ORIGIN = r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?"
 
 
@@ -50,11 +52,13 @@ class Access:
         """Whether a `Host` header names this server. A name without a port stands for every port."""
         host = host.lower()
         name, _, port = host.rpartition(":")
-        return host in self.hosts or (name in self.hosts and port.isascii() and port.isdigit())
+        if host in self.hosts or (name in self.hosts and port.isascii() and port.isdigit()):
+            return True
+        return any(f"{host}:{each}" in self.hosts for each in DEFAULT_PORTS)  # clients leave those out
 
     def welcomes(self, origin: str) -> bool:
         """Whether a web page from there may call."""
-        origin = origin.lower()
+        origin = without_default_port(origin.lower())
         return origin in self.origins or (self.is_private and re.fullmatch(LOOPBACK_ORIGIN, origin) is not None)
 
 
@@ -84,7 +88,7 @@ def access_of(settings: Settings, host: str, port: int) -> Access:
     return Access(
         base_url=base,
         hosts=tuple(dict.fromkeys([*LOOPBACK_NAMES, *own, *settings.allowed_hosts])),
-        origins=settings.allowed_origins + ((origin_of(public),) if public else ()),
+        origins=tuple(map(without_default_port, (*settings.allowed_origins, *([origin_of(public)] if public else [])))),
         is_private=is_private,
         tokens=tokens,
         oauth=oauth,
@@ -140,6 +144,11 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
+def without_default_port(origin: str) -> str:
+    """An origin as browsers write it."""
+    return origin.removesuffix(":443" if origin.startswith("https:") else ":80")
+
+
 def bracketed(host: str) -> str:
     """A host as it stands in a URL."""
     return f"[{host}]" if ":" in host else host
@@ -147,5 +156,5 @@ def bracketed(host: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether a host, as somebody listens on it or as a header has it, is this machine alone."""
-    bare = host if host in LOOPBACK else re.sub(r":[0-9]+$", "", host).strip("[]")
-    return is_this_machine(bare)
+    has_port = host.startswith("[") or host.count(":") == 1  # what has more colons is an IPv6 address
+    return is_this_machine((re.sub(r":[0-9]+$", "", host) if has_port else host).strip("[]"))

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import anyio
 import uvicorn
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+LEAVING = "the server is ending; send it again in a moment"
+LEAVING_HEADERS = {"Connection": "close", "Retry-After": "5"}
 
 
 class QuietServer(uvicorn.Server):
@@ -18,6 +28,25 @@ class QuietServer(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Nothing here; see `serve_until_signal`."""
         yield
+
+
+class Outermost:
+    """Answers for what is given up on, by the client or because the process ends: uvicorn would log the whole stack."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or say that the process ends."""
+        try:
+            await self.app(scope, receive, send)
+        except ClientDisconnect:
+            log.debug("a client left before its request had come whole")
+        except asyncio.CancelledError:
+            if scope["type"] != "http":
+                raise
+            with suppress(RuntimeError):  # part of an answer has gone out: the connection is closed after it
+                await JSONResponse({"error": LEAVING}, 503, LEAVING_HEADERS)(scope, receive, send)
 
 
 async def serve_until_signal(server: uvicorn.Server, listening: socket.socket, before_end: Callable[[], None]) -> None:

@@ -9,8 +9,6 @@ import anyio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from keyframe_mcp import __version__
-
 CHECK_SECONDS = 3.0
 
 Checks = Mapping[str, Callable[[], Awaitable[None]]]
@@ -26,7 +24,7 @@ class Health:
 
     async def health(self, _: Request) -> Response:
         """Whether the process answers."""
-        return JSONResponse({"status": "ok", "version": __version__})
+        return JSONResponse({"status": "ok"})
 
     async def ready(self, _: Request) -> Response:
         """Whether it can do its work: 200, or 503 with what is wrong."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
-import anyio
 import jwt
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 
 from keyframe_mcp.server.http.access import OAuth
-from keyframe_mcp.server.http.signing_in import CannotTell
+from keyframe_mcp.server.http.keys import Keys
 
 log = logging.getLogger(__name__)
 
@@ -21,47 +20,11 @@ ALGORITHMS = (
 )  # fmt: skip
 """Signatures with a public key. A shared secret, or none, is not what an issuer publishes."""
 LEEWAY_SECONDS = 30
-KEEP_KEYS_SECONDS = 3600.0
-ASK_AGAIN_SECONDS = 30.0  # a token with a key id that is not there may be new, or made up to have us ask
-
-FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
-"""Fetches the issuer's key set, the parsed JSON. Raises `CannotTell`."""
+LONGEST_NAME = 255
 
 
-class Keys:
-    """The issuer's keys, fetched when needed and kept for an hour; longer while the issuer does not answer."""
-
-    def __init__(self, fetch: FetchKeys, clock: Callable[[], float]) -> None:
-        self._fetch = fetch
-        self._clock = clock
-        self._lock = anyio.Lock()
-        self._keys: list[jwt.PyJWK] = []
-        self._fetched_at: float | None = None
-        self._asked_at = float("-inf")
-
-    async def find(self, key_id: str | None) -> jwt.PyJWK | None:
-        """The key with that id, or the only one where the token names none. Raises `CannotTell`."""
-        async with self._lock:
-            found = chosen(self._keys, key_id)
-            now = self._clock()
-            stale = self._fetched_at is None or now - self._fetched_at > KEEP_KEYS_SECONDS
-            if (stale or found is None) and now - self._asked_at > ASK_AGAIN_SECONDS:
-                self._asked_at = now
-                await self._refresh(now)
-                found = chosen(self._keys, key_id)
-            if self._fetched_at is None:
-                raise CannotTell("the keys of the sign-in service cannot be fetched; try again in a minute")
-            return found
-
-    async def _refresh(self, now: float) -> None:
-        try:
-            published = await self._fetch()
-        except CannotTell:
-            if self._fetched_at is None:
-                raise
-            return
-        self._keys = readable(published)
-        self._fetched_at = now
+class NotGood(Exception):
+    """A token that lets nobody in. The text is for whoever runs the server."""
 
 
 class SignedTokens(TokenVerifier):
@@ -72,42 +35,57 @@ class SignedTokens(TokenVerifier):
         self._keys = keys
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """Who holds it; None when it is not good. Raises `CannotTell`."""
+        """Who holds it; None when it is not good, which is logged. Raises `CannotTell`."""
+        try:
+            return self._accepted(token, await self._claims(token))
+        except NotGood as error:
+            log.info("a signed token is not good: %s", error)
+            return None
+
+    async def _claims(self, token: str) -> Mapping[str, Any]:
+        """What a good token says. Raises `NotGood`."""
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.PyJWTError:
-            return None
-        key_id, algorithm = header.get("kid"), header.get("alg")
-        if algorithm not in ALGORITHMS:
-            log.info("a signed token is not good: its signature is made in the way %.20r", algorithm)
-            return None
-        key = await self._keys.find(key_id if isinstance(key_id, str) else None)
-        if key is None:
-            log.info("a signed token is not good: the issuer publishes no key %.60r", key_id)
-            return None
+        except jwt.PyJWTError as error:
+            raise NotGood(type(error).__name__) from None
+        algorithm = header.get("alg")
+        key = await self._key(header.get("kid"), algorithm)
         try:
-            claims = jwt.decode(
+            return jwt.decode(
                 token,
-                key.key,
-                algorithms=[algorithm],
+                key,
+                algorithms=[str(algorithm)],
                 audience=self._oauth.audience,
                 issuer=self._oauth.issuer,
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except (jwt.PyJWTError, TypeError, ValueError) as error:  # the last two: a key that is not for this algorithm
-            log.info("a signed token is not good: %s; wanted %s", wrong(error, token), self._wanted)
-            return None
-        return self._accepted(token, claims)
+            raise NotGood(f"{wrong(error, token)}; wanted {self._wanted}") from None
+
+    async def _key(self, key_id: object, algorithm: object) -> Any:  # noqa: ANN401 - as PyJWT has it
+        """The key that a token is checked with. Raises `NotGood`, `CannotTell`."""
+        if algorithm not in ALGORITHMS:
+            raise NotGood(f"its signature is made in the way {algorithm!r:.20}")
+        known = await self._keys.find(key_id if isinstance(key_id, str) else None)
+        if known is None:
+            raise NotGood(f"the issuer publishes no key {key_id!r:.60}")
+        if known.algorithm not in (None, algorithm):
+            raise NotGood(f"it is signed with {algorithm}, and its key is for {known.algorithm}")
+        return known.key.key
 
     @property
     def _wanted(self) -> str:
         return f"aud {self._oauth.audience}, iss {self._oauth.issuer}"
 
     def _accepted(self, token: str, claims: Mapping[str, Any]) -> AccessToken:
+        """Who a good token is about. Raises `NotGood`."""
+        if not is_name(claims["sub"]):
+            raise NotGood(f"its sub is no name: {claims['sub']!r:.60}")
         subject = f"oauth:{self._oauth.issuer}#{claims['sub']}"
-        client = claims.get("client_id") or claims.get("azp") or claims["sub"]
-        return AccessToken(token=token, client_id=str(client), subject=subject, scopes=scopes_of(claims))
+        named = [claims.get("client_id"), claims.get("azp"), claims["sub"]]
+        client = next(str(each) for each in named if is_name(each))
+        return AccessToken(token=token, client_id=client, subject=subject, scopes=scopes_of(claims))
 
 
 def wrong(error: Exception, token: str) -> str:
@@ -119,27 +97,14 @@ def wrong(error: Exception, token: str) -> str:
     return type(error).__name__
 
 
+def is_name(claim: object) -> bool:
+    """Whether it can be written down and told apart. OpenID Connect gives a `sub` 255 characters."""
+    return isinstance(claim, str) and 0 < len(claim) <= LONGEST_NAME and claim.isprintable()
+
+
 def scopes_of(claims: Mapping[str, Any]) -> list[str]:
-    """The scopes of a token: one text in RFC 9068, a list with some issuers."""
-    scopes = claims.get("scope", claims.get("scp", ""))
-    return scopes.split() if isinstance(scopes, str) else [each for each in scopes if isinstance(each, str)]
-
-
-def readable(published: Mapping[str, Any]) -> list[jwt.PyJWK]:
-    """The keys for signatures that can be used here. An issuer may publish others beside them."""
-    keys: list[jwt.PyJWK] = []
-    for each in published.get("keys", ()):
-        try:
-            key = jwt.PyJWK(each)
-        except (jwt.PyJWTError, TypeError, ValueError, AttributeError):
-            continue
-        if key.public_key_use in (None, "sig") and key.key_type != "oct":
-            keys.append(key)
-    return keys
-
-
-def chosen(keys: list[jwt.PyJWK], key_id: str | None) -> jwt.PyJWK | None:
-    """The key a token means."""
-    if key_id is None:
-        return keys[0] if len(keys) == 1 else None
-    return next((key for key in keys if key.key_id == key_id), None)
+    """The scopes of a token: one text in RFC 9068, a list with some issuers. Anything else is none."""
+    scopes = claims.get("scope") or claims.get("scp")
+    if isinstance(scopes, str):
+        scopes = scopes.split()
+    return [each for each in cast("list[Any]", scopes) if is_name(each)] if isinstance(scopes, list) else []

@@ -7,10 +7,10 @@ while is closed.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
@@ -26,9 +26,14 @@ from keyframe_mcp.server.http.streams import Streams
 from keyframe_mcp.server.notices import end_listening
 
 Transport = Literal["http", "sse"]
+Beside = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+"""Does something while requests are answered."""
+MCP_PATH = "/mcp"
+MCP_PATHS = (MCP_PATH, f"{MCP_PATH}/")
 
 IDLE_SECONDS = 3600.0  # twice what the SDK gives a session that nobody uses
 SWEEP_SECONDS = 300.0
+END_AGAIN_SECONDS = 0.1
 CHECKED_ALREADY = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # by the gate, for every path
 
 
@@ -48,16 +53,6 @@ class Room:
         async with sessions(self.server):
             task_status.started()
             await self.closing.wait()
-
-    @contextmanager
-    def visited(self, clock: Callable[[], float]) -> Generator[None]:
-        """Somebody is in."""
-        self.inside += 1
-        try:
-            yield
-        finally:
-            self.inside -= 1
-            self.left_at = clock()
 
     def end_streams(self) -> None:
         """End what clients keep open to be told of changes, in both eras: it would be waited for, and broken off."""
@@ -81,6 +76,7 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._making = anyio.Lock()
         self._tasks: TaskGroup | None = None
+        self._ending = anyio.Event()
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
@@ -88,6 +84,7 @@ class Rooms:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             tasks.start_soon(self._sweep_now_and_then)
+            tasks.start_soon(self._end_streams_again)
             try:
                 yield
             finally:
@@ -96,9 +93,14 @@ class Rooms:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request in the room of whoever sent it."""
-        room = await self.room(owner_of(scope))
-        with room.visited(self._clock):
+        owner = owner_of(scope)
+        room = self._rooms.get(owner) or await self.room(owner)
+        room.inside += 1
+        try:
             await room.app(scope, receive, send)
+        finally:
+            room.inside -= 1
+            room.left_at = self._clock()
 
     async def room(self, owner: str) -> Room:
         """An owner's room."""
@@ -118,9 +120,22 @@ class Rooms:
         return room
 
     def end_streams(self) -> None:
-        """The process is about to end."""
+        """The process is about to end. Requests are answered as long as it is there; streams end as they open."""
+        self._ending.set()
         for room in self._rooms.values():
             room.end_streams()
+
+    async def _end_streams_again(self) -> None:
+        await self._ending.wait()
+        while True:
+            self.end_streams()
+            await anyio.sleep(END_AGAIN_SECONDS)
+
+    def beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do something while requests are answered. It must not raise. Raises `RuntimeError` before rooms are open."""
+        if self._tasks is None:
+            raise RuntimeError("rooms are used before they are open")
+        self._tasks.start_soon(work)
 
     async def _sweep_now_and_then(self) -> None:
         while True:
@@ -152,7 +167,16 @@ def routes_of(server: MCPServer, transports: Collection[Transport], streams: Str
     routes = list(http.routes) if "http" in transports else []
     if "sse" in transports:
         routes += server.sse_app(transport_security=CHECKED_ALREADY).routes
-    return streams.ending(Router(routes))
+    others = streams.ending(Router(routes, redirect_slashes=False))  # it would lead to http, behind a proxy of https
+    if "http" not in transports:
+        return others
+
+    async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+        """The way nearly all take is not searched for."""
+        answer = server.session_manager.handle_request if scope["path"] in MCP_PATHS else others
+        await answer(scope, receive, send)
+
+    return routed
 
 
 def owner_of(scope: Scope) -> str:

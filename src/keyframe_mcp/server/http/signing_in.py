@@ -8,21 +8,19 @@ from functools import partial
 
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
 from mcp.server.auth.provider import AccessToken, TokenVerifier
-from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.server.auth.routes import build_resource_metadata_url, cors_middleware
 from pydantic import AnyHttpUrl
 from starlette.authentication import AuthenticationError
 from starlette.middleware.authentication import AuthenticationMiddleware
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from keyframe_mcp.server.http.access import Access
+from keyframe_mcp.server.http.access import METADATA, Access
 from keyframe_mcp.settings.tokens import owner_of
 
 log = logging.getLogger(__name__)
-
-METADATA = "/.well-known/oauth-protected-resource"
 
 
 class Refused(AuthenticationError):
@@ -80,15 +78,21 @@ def metadata_routes(access: Access) -> Sequence[BaseRoute]:
     """Where a client reads who gives out tokens for this server (RFC 9728), under both of its customary addresses."""
     if access.oauth is None:
         return ()
-    (route,) = create_protected_resource_routes(
-        resource_of(access),
-        [AnyHttpUrl(access.oauth.issuer)],
-        list(access.oauth.scopes) or None,
-        resource_name="Keyframe MCP",
-    )
-    if route.path == METADATA:
-        return (route,)
-    return (route, Route(METADATA, route.endpoint, methods=["GET", "OPTIONS"]))
+    document = {
+        "resource": f"{access.base_url}/mcp",
+        # As in the issuer's own description: clients compare the two as texts, and a slash more is another issuer.
+        "authorization_servers": [access.oauth.issuer],
+        **({"scopes_supported": list(access.oauth.scopes)} if access.oauth.scopes else {}),
+        "bearer_methods_supported": ["header"],
+        "resource_name": "Keyframe MCP",
+    }
+
+    async def describe(_: Request) -> Response:
+        return JSONResponse(document, headers={"Cache-Control": "public, max-age=3600"})
+
+    methods = ["GET", "OPTIONS"]
+    paths = dict.fromkeys([str(build_resource_metadata_url(resource_of(access)).path), METADATA])
+    return [Route(path, cors_middleware(describe, methods), methods=methods) for path in paths]
 
 
 def resource_of(access: Access) -> AnyHttpUrl:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import anyio
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -23,15 +21,18 @@ from keyframe_mcp.engine.uploads import (
     TooMany,
     Upload,
     Uploads,
+    taken,
 )
 from keyframe_mcp.errors import InvalidInput, KeyframeError, StoreUnusable, UnreadableImage
 from keyframe_mcp.server.http.access import Access
+from keyframe_mcp.server.http.forms import BadForm, file_of
 from keyframe_mcp.server.http.rooms import owner_of
 
 UPLOAD_SECONDS = 120.0
 """For one to arrive and be looked at: 20 MB at 1.4 Mbit/s."""
+LINGER_SECONDS = 2.0
+MOST_LISTED = 100
 FORM_BYTES = 64 * 1024  # what a form may have around the picture
-PIECE = 256 * 1024
 PATH = "/uploads"
 ONCE = {"Connection": "close"}  # the rest of the body is not read
 HOW = "send a PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF file: curl --data-binary @picture.png, or a form with one file"
@@ -61,7 +62,7 @@ class Reception:
             case "POST", None:
                 return await self._take(request, owner)
             case "GET" | "HEAD", None:
-                return listing(await self.uploads.all(owner))
+                return listing(await self.uploads.all(owner), start_of(request))
             case "DELETE", str():
                 return await self._remove(upload_id, owner)
             case _:
@@ -73,11 +74,14 @@ class Reception:
         try:
             require_small(request)
             with anyio.fail_after(self.seconds):
-                async with body(request) as pieces, aclosing(pieces):
+                async with aclosing(body(request)) as pieces:
                     upload = await self.uploads.add(owner, pieces)
         except TimeoutError:
             return refusal(408, f"it did not arrive within {self.seconds:g} seconds; try again, or scale it down", ONCE)
-        except (TooLarge, NoRoom, TooMany, BadRequest, ClientDisconnect, KeyframeError, OSError) as error:
+        except (TooMany, BadRequest) as error:
+            await passed_over(request)
+            return refused(error)
+        except (TooLarge, NoRoom, ClientDisconnect, KeyframeError, OSError) as error:
             return refused(error)
         return JSONResponse(view(upload), 201, {"Location": f"{PATH}/{upload.id}"})
 
@@ -135,24 +139,26 @@ def is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
-@asynccontextmanager
-async def body(request: Request) -> AsyncGenerator[AsyncGenerator[bytes]]:
-    """The bytes of the picture. Raises `BadRequest`, `TooLarge`."""
-    if not is_form(request):
-        yield filled(request.stream())
-        return
-    parser = MultiPartParser(request.headers, small(request.stream()), max_files=1, max_fields=8)
+def body(request: Request) -> AsyncGenerator[bytes]:
+    """The bytes of the picture, as they arrive. Reading them raises `BadRequest`, `TooLarge`."""
+    pieces = request.stream()
+    return filled(of_form(request.headers["content-type"], small(pieces)) if is_form(request) else pieces)
+
+
+async def of_form(content_type: str, pieces: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
+    """The bytes of a form's file."""
     try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise BadRequest(f"the form cannot be read ({error.message}); {HOW}") from None
-    try:
-        files = [each for _, each in form.multi_items() if isinstance(each, UploadFile)]
-        if not files:
-            raise BadRequest(f"the form has no file in it; {HOW}")
-        yield filled(read(files[0]))
-    finally:
-        await form.close()
+        async for piece in file_of(content_type, pieces):
+            yield piece
+    except BadForm as error:
+        raise BadRequest(f"the form cannot be used: {error}; {HOW}") from None
+
+
+async def passed_over(request: Request) -> None:
+    """Read on for a moment: a connection that is closed with bytes unread is reset, and the answer with it."""
+    with anyio.move_on_after(LINGER_SECONDS), suppress(ClientDisconnect, RuntimeError):  # nothing is left to read
+        async for _ in request.stream():
+            pass
 
 
 async def filled(pieces: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
@@ -166,18 +172,12 @@ async def filled(pieces: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
 
 
 async def small(pieces: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
-    """The same. Raises `TooLarge` as soon as there are too many: a form is put aside before it is read."""
+    """The same. Raises `TooLarge` as soon as there are too many, whatever part of a form they are in."""
     size = 0
     async for piece in pieces:
         size += len(piece)
         if size > MOST_BYTES + FORM_BYTES:
             raise TooLarge(TOO_LARGE)
-        yield piece
-
-
-async def read(file: UploadFile) -> AsyncGenerator[bytes]:
-    """A file of a form, piece by piece."""
-    while piece := await file.read(PIECE):
         yield piece
 
 
@@ -193,7 +193,16 @@ def view(upload: Upload) -> dict[str, object]:
     }
 
 
-def listing(kept: Sequence[Upload]) -> Response:
-    """What an owner has here."""
-    used = sum(each.size_bytes for each in kept)
-    return JSONResponse({"uploads": [view(each) for each in kept], "used_bytes": used, "most_bytes": MOST_BYTES_OF_ONE})
+def listing(kept: Sequence[Upload], start: int) -> Response:
+    """What an owner has here, some at a time."""
+    shown = [view(each) for each in kept[start : start + MOST_LISTED]]
+    used = sum(taken(each.size_bytes) for each in kept)
+    counted = {"count": len(kept), "used_bytes": used, "most_bytes": MOST_BYTES_OF_ONE}
+    more = {"next": f"{PATH}?start={start + MOST_LISTED}"} if len(kept) > start + MOST_LISTED else {}
+    return JSONResponse({"uploads": shown, **more, **counted})
+
+
+def start_of(request: Request) -> int:
+    """Where a list begins. What is no number is its beginning."""
+    said = request.query_params.get("start", "0")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 7 else 0
