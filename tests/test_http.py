@@ -159,6 +159,7 @@ async def test_a_signal_answers_who_waits_for_a_task_at_once_and_the_task_goes_o
     async def wait(address: str, task_id: str) -> None:
         async with Client(f"{address}/mcp", mode=era) as client:
             arguments = {"task_id": task_id, "wait_seconds": 45}
+            await client.list_tools()  # or it asks for them after the answer, when the server has gone
             result = await client.call_tool("get_task", arguments, progress_callback=heard)
             answers.append(result.structured_content or {})
 
